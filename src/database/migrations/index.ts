@@ -1,0 +1,19 @@
+import type { Migration } from 'kysely'
+import { audit } from './0001-audit.ts'
+import { identity } from './0002-identity.ts'
+import { jobs } from './0003-jobs.ts'
+import { registry } from './0004-registry.ts'
+import { scanning } from './0005-scanning.ts'
+import { trust } from './0006-trust.ts'
+import { policy } from './0007-policy.ts'
+
+/** Every change of the schema, in the order of their names. A released one is never edited. */
+export const migrations: Record<string, Migration> = {
+  '0001-audit': audit,
+  '0002-identity': identity,
+  '0003-jobs': jobs,
+  '0004-registry': registry,
+  '0005-scanning': scanning,
+  '0006-trust': trust,
+  '0007-policy': policy,
+}

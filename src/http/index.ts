@@ -1,0 +1,3 @@
+/** The edge: listening, limits, who is calling, and how a failure becomes an answer. */
+export { buildServer, type ServerParts } from './build-server.ts'
+export { httpFailures } from './render-failure.ts'

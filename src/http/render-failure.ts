@@ -1,0 +1,61 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Failure, type FailureStatuses } from '../kernel/failure.ts'
+
+/** Codes of the edge itself. */
+export const httpFailures = {
+  NOT_FOUND: 404,
+  REQUEST_INVALID: 400,
+  UNSUPPORTED: 405,
+} as const satisfies FailureStatuses
+
+/**
+ * Turns whatever was thrown into an answer: the OCI error body under `/v2/` (distribution-spec, "Error
+ * Codes"), `application/problem+json` (RFC 9457) elsewhere. What is not a `Failure` is our bug: it is
+ * logged with the request id and answered as a bare 500.
+ */
+export function failureRenderer(statuses: FailureStatuses) {
+  return async (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const failure = asFailure(error)
+    const status = failure ? (statuses[failure.code] ?? 500) : 500
+    if (!failure || status === 500) request.log.error({ err: error, requestId: request.id }, 'request failed')
+    const code = failure?.code ?? 'INTERNAL_ERROR'
+    const message =
+      failure?.message ?? `something went wrong here; the log has it under request ${request.id}`
+    reply.code(status).headers(failure?.headers ?? {})
+    // A body that was not read would be taken for the next request on this connection.
+    if (!request.raw.complete) reply.header('connection', 'close')
+    if (isRegistryRoute(request)) {
+      reply.type('application/json')
+      await reply.send(JSON.stringify({ errors: [{ code, message, detail: failure?.detail ?? null }] }))
+      return
+    }
+    reply.type('application/problem+json')
+    await reply.send(
+      JSON.stringify({
+        type: 'about:blank',
+        title: STATUS_CODES[status] ?? 'Error',
+        status,
+        code,
+        detail: message,
+        ...(failure?.detail === undefined ? {} : { context: failure.detail }),
+      }),
+    )
+  }
+}
+
+function isRegistryRoute(request: FastifyRequest): boolean {
+  return request.raw.url === '/v2' || (request.raw.url ?? '').startsWith('/v2/')
+}
+
+/** Fastify's own refusals (schema, body size, media type) carry a 4xx status; they become failures too. */
+function asFailure(error: unknown): Failure | undefined {
+  if (error instanceof Failure) return error
+  const { statusCode, message } = error as { statusCode?: number; message?: string }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new Failure(fastifyCodes[statusCode] ?? 'REQUEST_INVALID', message ?? 'the request is not valid')
+  }
+  return undefined
+}
+
+const fastifyCodes: Readonly<Record<number, string>> = { 404: 'NOT_FOUND', 413: 'BODY_TOO_LARGE' }

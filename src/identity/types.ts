@@ -1,0 +1,52 @@
+import type { RepositoryName } from '../kernel/reference.ts'
+
+/** What a role allows. `admin` covers every other action and the settings of what it is given for. */
+export const actions = ['pull', 'push', 'delete', 'promote', 'approve', 'admin'] as const
+export type Action = (typeof actions)[number]
+
+/**
+ * Who asks. `subject` is stable and never reused (`user:<id>`, `robot:<id>`, `anonymous`, `system:<job>`);
+ * `name` is what people read.
+ */
+export interface Principal {
+  readonly kind: 'anonymous' | 'user' | 'robot' | 'system'
+  readonly subject: string
+  readonly name: string
+  readonly administrator: boolean
+  /** What the credential in use is narrowed to; undefined: all that the account may. */
+  readonly limits?: readonly CredentialLimit[]
+}
+
+/** One scope of a credential: rights are what the account may *and* some limit allows. */
+export interface CredentialLimit {
+  /** A repository name, or undefined for any. */
+  readonly repository?: string
+  /** The immutable id of the project that the name meant when the credential was issued. */
+  readonly projectId?: string
+  readonly actions: readonly Action[]
+}
+
+/** One request's caller, as the edge knows it. */
+export interface Caller {
+  readonly principal: Principal
+  /** The client's IP address, after trusted proxies. */
+  readonly sourceAddress: string
+}
+
+/** The answer of `authorize`, with the rule that decided. */
+export interface Decision {
+  readonly allowed: boolean
+  /** For people and the log: `administrator`, `role binding 3f… (push on dev/**)`, `network rule 2: …`. */
+  readonly rule: string
+}
+
+/**
+ * The one decision function: may this principal do this, here, from this address? `repository` undefined
+ * asks for a right that is not about one repository (only `admin` has such).
+ */
+export type Authorize = (
+  principal: Principal,
+  action: Action,
+  repository: RepositoryName | undefined,
+  sourceAddress: string,
+) => Promise<Decision>
