@@ -183,8 +183,6 @@ export interface UploadTable {
   id: string
   repository_id: string
   principal: string
-  /** Bytes that are safely in the upload's file. */
-  received_bytes: number
   created_at: number
   expires_at: number
 }

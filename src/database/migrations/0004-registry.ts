@@ -95,7 +95,6 @@ export const registry: Migration = {
         column.notNull().references('repository.id').onDelete('cascade'),
       )
       .addColumn('principal', 'text', (column) => column.notNull())
-      .addColumn('received_bytes', 'bigint', (column) => column.notNull())
       .addColumn('created_at', 'bigint', (column) => column.notNull())
       .addColumn('expires_at', 'bigint', (column) => column.notNull())
       .execute()
