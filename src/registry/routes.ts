@@ -42,8 +42,8 @@ export function registryRoutes(app: FastifyInstance, parts: RegistryParts): { cl
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
     const handler = (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
       dispatch(handlers, request, reply)
-    scope.route({ method: [...methods], url: '/v2', handler, schema: { hide: true } as object })
-    scope.route({ method: [...methods], url: '/v2/*', handler, schema: { hide: true } as object })
+    scope.route({ method: [...methods], url: '/v2', handler, schema: { hide: true } })
+    scope.route({ method: [...methods], url: '/v2/*', handler, schema: { hide: true } })
   })
   return { close: () => pulls.close() }
 }
