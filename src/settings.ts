@@ -1,0 +1,264 @@
+import { readFileSync } from 'node:fs'
+import { closest, distance } from 'fastest-levenshtein'
+import { Type, type Static, type TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+
+const hourMs = 3_600_000
+
+/** A setting: its schema with default, the environment variable, and one line of help. */
+interface Setting<Schema extends TSchema> {
+  readonly schema: Schema
+  readonly default: Static<Schema> | undefined
+  readonly environment: string
+  readonly help: string
+}
+
+function setting<Schema extends TSchema>(
+  schema: Schema,
+  fallback: Static<Schema> | undefined,
+  environment: string,
+  help: string,
+): Setting<Schema> {
+  return { schema, default: fallback, environment, help }
+}
+
+const Text = Type.String({ minLength: 1, maxLength: 4096 })
+const List = Type.Array(Text, { maxItems: 1000 })
+const milliseconds = (minimum: number): TSchema & { static: number } =>
+  Type.Integer({ minimum, maximum: 365 * 24 * hourMs }) as never
+const count = (minimum: number, maximum: number): TSchema & { static: number } =>
+  Type.Integer({ minimum, maximum }) as never
+
+/** Every setting there is. Names of the file, of the environment and of the flags all come from here. */
+export const settingsTable = {
+  dataDir: setting(
+    Text,
+    './pratique-data',
+    'PRATIQUE_DATA_DIR',
+    'folder that holds everything; made when missing',
+  ),
+  listen: setting(Text, '127.0.0.1:5480', 'PRATIQUE_LISTEN', 'address and port to serve on'),
+  adminPassword: setting(
+    Type.String({ minLength: 8, maxLength: 256 }),
+    undefined,
+    'PRATIQUE_ADMIN_PASSWORD',
+    'password of the first administrator, admin; made up and printed once when not given',
+  ),
+  publicUrl: setting(
+    Text,
+    undefined,
+    'PRATIQUE_PUBLIC_URL',
+    'how clients reach the server, when a proxy is in front',
+  ),
+  trustedProxies: setting(
+    List,
+    [],
+    'PRATIQUE_TRUSTED_PROXIES',
+    'address ranges whose X-Forwarded-For is believed',
+  ),
+  logLevel: setting(
+    Type.Union(
+      ['silent', 'error', 'warn', 'info', 'debug'].map((level) => Type.Literal(level)),
+    ) as never as TSchema & {
+      static: 'silent' | 'error' | 'warn' | 'info' | 'debug'
+    },
+    'warn' as const,
+    'PRATIQUE_LOG_LEVEL',
+    'silent, error, warn, info or debug',
+  ),
+  manifestBytes: setting(
+    count(1024, 64 << 20),
+    4 << 20,
+    'PRATIQUE_MANIFEST_BYTES',
+    'largest manifest, in bytes',
+  ),
+  pageSize: setting(count(1, 100_000), 1_000, 'PRATIQUE_PAGE_SIZE', 'most entries on one page of a list'),
+  uploadsPerPrincipal: setting(
+    count(1, 100_000),
+    200,
+    'PRATIQUE_UPLOADS_PER_PRINCIPAL',
+    'unfinished uploads of one account',
+  ),
+  bodyIdleMs: setting(
+    milliseconds(100),
+    30_000,
+    'PRATIQUE_BODY_IDLE_MS',
+    'longest pause inside a request body, in ms',
+  ),
+  uploadExpiryMs: setting(
+    milliseconds(1),
+    24 * hourMs,
+    'PRATIQUE_UPLOAD_EXPIRY_MS',
+    'how long an upload may lie unfinished, in ms',
+  ),
+  blobLeaseMs: setting(
+    milliseconds(1),
+    6 * hourMs,
+    'PRATIQUE_BLOB_LEASE_MS',
+    'how long a blob waits for its manifest, in ms',
+  ),
+  gcGraceMs: setting(
+    milliseconds(1),
+    hourMs,
+    'PRATIQUE_GC_GRACE_MS',
+    'time between condemning a blob and deleting it, in ms',
+  ),
+  gcIntervalMs: setting(
+    milliseconds(100),
+    6 * hourMs,
+    'PRATIQUE_GC_INTERVAL_MS',
+    'time between garbage collections, in ms',
+  ),
+  pullWaitMs: setting(
+    milliseconds(0),
+    5_000,
+    'PRATIQUE_PULL_WAIT_MS',
+    'how long a pull waits for a pending verdict, in ms',
+  ),
+  tokenLifetimeMs: setting(
+    milliseconds(60_000),
+    300_000,
+    'PRATIQUE_TOKEN_LIFETIME_MS',
+    'lifetime of registry tokens, in ms',
+  ),
+  scanConcurrency: setting(
+    count(1, 16),
+    1,
+    'PRATIQUE_SCAN_CONCURRENCY',
+    'images that are scanned at the same time',
+  ),
+  scanTimeoutMs: setting(
+    milliseconds(1_000),
+    600_000,
+    'PRATIQUE_SCAN_TIMEOUT_MS',
+    'longest scan of one image, in ms',
+  ),
+  vulndbFeedUrl: setting(
+    Text,
+    'https://osv-vulnerabilities.storage.googleapis.com',
+    'PRATIQUE_VULNDB_FEED_URL',
+    'where the advisory archives are, as <url>/<ecosystem>/all.zip',
+  ),
+  vulndbEcosystems: setting(
+    List,
+    ['Debian', 'Alpine', 'npm', 'PyPI', 'Go'],
+    'PRATIQUE_VULNDB_ECOSYSTEMS',
+    'ecosystems that an update fetches',
+  ),
+} as const
+
+type Table = typeof settingsTable
+type Name = keyof Table
+type ValueOf<Key extends Name> = Table[Key] extends Setting<infer Schema> ? Static<Schema> : never
+
+/** All settings with their values. */
+export type Settings = { readonly [Key in Exclude<Name, 'adminPassword' | 'publicUrl'>]: ValueOf<Key> } & {
+  readonly adminPassword: string | undefined
+  readonly publicUrl: string | undefined
+}
+
+/** A setting that is wrong, with the place where it stands. */
+export class SettingsError extends Error {}
+
+const names = Object.keys(settingsTable) as Name[]
+
+/**
+ * Puts the settings together: flags win over the environment, that over the file, that over the defaults.
+ * Unknown names are refused and the nearest known one is named. Throws `SettingsError`.
+ */
+export function readSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+  flags: Readonly<Record<string, unknown>> = {},
+): Settings {
+  const path = (flags['config'] as string | undefined) ?? environment['PRATIQUE_CONFIG']
+  const fromFlags = Object.entries(flags).filter(([name, value]) => name !== 'config' && value !== undefined)
+  const given: Record<string, unknown> = {
+    ...(path === undefined ? {} : readFile(path)),
+    ...readEnvironment(environment),
+    ...Object.fromEntries(fromFlags.map(([name, value]) => [name, fromText(name as Name, value)])),
+  }
+  const entries = names.map((name) => {
+    const value = given[name] ?? settingsTable[name].default
+    if (value !== undefined) check(name, value)
+    return [name, value] as const
+  })
+  return Object.fromEntries(entries) as unknown as Settings
+}
+
+/** Variables that the command line reads for itself. */
+const clientVariables = [
+  'PRATIQUE_CONFIG',
+  'PRATIQUE_SERVER',
+  'PRATIQUE_USERNAME',
+  'PRATIQUE_PASSWORD',
+  'PRATIQUE_TOKEN',
+]
+
+function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
+  const byVariable = new Map(names.map((name) => [settingsTable[name].environment, name]))
+  const given: Record<string, unknown> = {}
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith('PRATIQUE_') || text === undefined || clientVariables.includes(variable))
+      continue
+    const name = byVariable.get(variable)
+    if (!name)
+      throw unknownName(`environment variable ${variable}`, variable, [
+        ...byVariable.keys(),
+        ...clientVariables,
+      ])
+    given[name] = fromText(name, text)
+  }
+  return given
+}
+
+function readFile(path: string): Record<string, unknown> {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new SettingsError(`the settings file ${path} cannot be read: ${(error as Error).message}`)
+  }
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
+  const [mistake] = document.errors
+  if (mistake) throw new SettingsError(`${path}: ${mistake.message}`)
+  if (document.contents === null) return {}
+  if (!isMap(document.contents)) throw new SettingsError(`${path}: the file has to be a map of settings`)
+  for (const { key, value } of document.contents.items) {
+    const name = isScalar(key) ? String(key.value) : ''
+    const place = `${path}:${lines.linePos((key as { range?: number[] }).range?.[0] ?? 0).line}`
+    if (!names.includes(name as Name)) throw unknownName(`${place}: setting ${name}`, name, names)
+    const plain: unknown = (value as { toJSON?: () => unknown } | null)?.toJSON?.()
+    check(name as Name, plain, `${place}: `)
+  }
+  return document.toJS() as Record<string, unknown>
+}
+
+function unknownName(what: string, name: string, known: readonly string[]): SettingsError {
+  const nearest = closest(name, known)
+  const hint = distance(name, nearest) <= Math.max(3, name.length / 2) ? `; did you mean ${nearest}?` : ''
+  return new SettingsError(`${what} is not known${hint}`)
+}
+
+/** Text from the environment or a flag, as the value that the setting takes. */
+function fromText(name: Name, text: unknown): unknown {
+  if (typeof text !== 'string') return text
+  const { schema } = settingsTable[name] as { schema: { type?: string } }
+  if (schema.type === 'integer') return /^\d+$/.test(text) ? Number(text) : text
+  if (schema.type === 'array')
+    return text
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')
+  return text
+}
+
+function check(name: Name, value: unknown, place = ''): void {
+  const { schema, environment } = settingsTable[name]
+  if (Value.Check(schema, value)) return
+  const [first] = Value.Errors(schema, value)
+  throw new SettingsError(
+    `${place}setting ${name} (${environment}) cannot be ${JSON.stringify(value)}: ${first?.message ?? 'wrong form'}`,
+  )
+}
