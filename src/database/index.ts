@@ -2,3 +2,4 @@
 export { openDatabase, type Database, type DatabaseTransaction } from './open-database.ts'
 export { createMutex, type Mutex } from './mutex.ts'
 export type { Tables } from './tables.ts'
+export { nodeSqliteDialect } from './node-sqlite-dialect.ts'

@@ -1,0 +1,188 @@
+import type { DatabaseTransaction } from '../database/index.ts'
+import { enqueueJob, type RunningJob } from '../jobs/index.ts'
+import { isDigest, type Digest } from '../kernel/digest.ts'
+import { findManifest, type RepositoryRef } from '../registry/index.ts'
+import { decideVerdict, worstOf } from './decide-verdict.ts'
+import { gatherEvidence, type EvidenceParts } from './gather-evidence.ts'
+import { rulesFor } from './policy-document.ts'
+import { evaluateRules } from './rules/index.ts'
+import {
+  childrenOf,
+  currentPolicy,
+  findManualDecision,
+  findVerdict,
+  parentsOf,
+  repositoriesHolding,
+  saveVerdict,
+} from './store.ts'
+import type { RuleOutcome, Verdict } from './types.ts'
+
+const hourMs = 3_600_000
+/** Digests that one job of a whole judging takes on before it hands over to the next. */
+const batchSize = 200
+/** Indexes may list indexes; this deep their verdicts are carried up. */
+const maximumDepth = 8
+
+export interface JudgeParts extends EvidenceParts {
+  /** Called after a verdict was written. */
+  verdictChanged(repositoryId: string, digest: Digest): void
+}
+
+/** Has a digest judged, in the transaction of what makes it necessary. */
+export async function requestJudgement(
+  transaction: DatabaseTransaction,
+  digest: string,
+  now: number,
+): Promise<void> {
+  await enqueueJob(transaction, { kind: 'judge', dedupeKey: digest, now })
+}
+
+/** Has everything judged again: a policy, a key or a base has changed. */
+export async function requestJudgementOfAll(transaction: DatabaseTransaction, now: number): Promise<void> {
+  await enqueueJob(transaction, { kind: 'judge-all', dedupeKey: 'all', payload: { after: '' }, now })
+}
+
+/** Job: judges one digest wherever it is. */
+export async function judgeJob(parts: JudgeParts, job: RunningJob): Promise<void> {
+  if (!isDigest(job.dedupeKey)) throw new Error(`not a digest: ${job.dedupeKey}`)
+  for (const repository of await repositoriesHolding(parts.database, job.dedupeKey)) {
+    await judgeInRepository(parts, repository, job.dedupeKey)
+  }
+}
+
+/** Job: judges every digest, a batch a job, so that a restart goes on where it was. */
+export async function judgeAllJob(parts: JudgeParts, job: RunningJob): Promise<void> {
+  const { after } = job.payload as { after: string }
+  const rows = await parts.database
+    .selectFrom('manifest')
+    .select('digest')
+    .where('kind', '=', 'image')
+    .where('digest', '>', after)
+    .orderBy('digest')
+    .limit(batchSize)
+    .execute()
+  for (const { digest } of rows) await judgeJob(parts, { ...job, dedupeKey: digest })
+  const last = rows.at(-1)?.digest
+  if (rows.length < batchSize || last === undefined) return
+  const now = parts.clock.now()
+  await enqueueJob(parts.database, {
+    kind: 'judge-all',
+    dedupeKey: `after ${last}`,
+    payload: { after: last },
+    now,
+  })
+}
+
+/** Job: quarantines what was recalled and whose grace is over. */
+export async function endGraceJob(parts: JudgeParts): Promise<void> {
+  const rows = await parts.database
+    .selectFrom('verdict')
+    .innerJoin('repository', 'repository.id', 'verdict.repository_id')
+    .select(['repository.id', 'repository.name', 'verdict.digest'])
+    .where('verdict.state', '=', 'recalled')
+    .where('verdict.grace_until', '<=', parts.clock.now())
+    .limit(1_000)
+    .execute()
+  for (const row of rows)
+    await judgeInRepository(parts, row as unknown as RepositoryRef, row.digest as Digest)
+}
+
+/** Judges a digest in one repository and carries the result up to the indexes that list it. */
+export async function judgeInRepository(
+  parts: JudgeParts,
+  repository: RepositoryRef,
+  digest: Digest,
+  depth = 0,
+): Promise<void> {
+  const manifest = await findManifest(parts.database, repository.id, digest)
+  if (!manifest || manifest.kind === 'artifact') return
+  const outcomes = manifest.kind === 'image' ? await evaluateImage(parts, repository, digest) : undefined
+  const written = await parts.database.transaction().execute(async (transaction) => {
+    // It may have been deleted since it was looked at.
+    if (!(await findManifest(transaction, repository.id, digest))) return false
+    const verdict = outcomes
+      ? await verdictOfImage(parts, transaction, repository, digest, outcomes)
+      : await verdictOfIndex(parts, transaction, repository, digest)
+    await saveVerdict(transaction, repository.id, digest, verdict)
+    return true
+  })
+  if (!written) return
+  parts.verdictChanged(repository.id, digest)
+  if (depth >= maximumDepth) return
+  for (const parent of await parentsOf(parts.database, repository.id, digest)) {
+    await judgeInRepository(parts, repository, parent, depth + 1)
+  }
+}
+
+/** What the rules of a repository's stage say of an image now. */
+export async function evaluateImage(
+  parts: EvidenceParts,
+  repository: RepositoryRef,
+  digest: Digest,
+  /** The repository whose rules are asked; the image's own when not given. */
+  rulesOf: string = repository.name,
+): Promise<RuleOutcome[]> {
+  const { document } = await currentPolicy(parts.database)
+  return evaluateRules(rulesFor(document, rulesOf), await gatherEvidence(parts, repository.id, digest))
+}
+
+async function verdictOfImage(
+  parts: EvidenceParts,
+  transaction: DatabaseTransaction,
+  repository: RepositoryRef,
+  digest: Digest,
+  outcomes: readonly RuleOutcome[],
+): Promise<Verdict> {
+  const policy = await currentPolicy(transaction)
+  return decideVerdict({
+    outcomes,
+    previous: await findVerdict(transaction, repository.id, digest),
+    manual: await findManualDecision(transaction, repository.id, digest),
+    policyVersion: policy.version,
+    recallGraceMs: (policy.document.recallGraceHours ?? 72) * hourMs,
+    now: parts.clock.now(),
+  })
+}
+
+async function verdictOfIndex(
+  parts: EvidenceParts,
+  transaction: DatabaseTransaction,
+  repository: RepositoryRef,
+  digest: Digest,
+): Promise<Verdict> {
+  const policy = await currentPolicy(transaction)
+  const common = { policyVersion: policy.version, judgedAt: parts.clock.now() }
+  const manual = await findManualDecision(transaction, repository.id, digest)
+  if (manual) {
+    return decideVerdict({
+      ...common,
+      outcomes: [],
+      previous: undefined,
+      manual,
+      recallGraceMs: 0,
+      now: common.judgedAt,
+    })
+  }
+  const verdicts: Verdict[] = []
+  for (const child of await childrenOf(transaction, digest)) {
+    const verdict = await findVerdict(transaction, repository.id, child)
+    verdicts.push(verdict ?? { ...common, state: 'pending', reasons: [missingChild(child)] })
+  }
+  const worst = worstOf(verdicts)
+  return worst ? { ...worst, ...common } : { ...common, state: 'cleared', reasons: [nothingToRun] }
+}
+
+/** The reason of everything that has nothing in it for a runtime. */
+export const nothingToRun: RuleOutcome = {
+  rule: 'artifact',
+  outcome: 'pass',
+  message: 'nothing in it that a runtime runs',
+}
+
+function missingChild(digest: Digest): RuleOutcome {
+  return {
+    rule: 'children',
+    outcome: 'undetermined',
+    message: `${digest}, which the index lists, is not here`,
+  }
+}

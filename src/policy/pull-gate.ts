@@ -1,0 +1,130 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Database } from '../database/index.ts'
+import type { Caller } from '../identity/index.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Digest } from '../kernel/digest.ts'
+import type { MayAccess, PullGate, RepositoryRef } from '../registry/index.ts'
+import { PolicyFailure } from './failures.ts'
+import { findVerdict } from './store.ts'
+import type { RuleOutcome, Verdict, VerdictState } from './types.ts'
+
+/** Pulls that may wait for a verdict at the same time; more are answered at once. */
+const maximumWaiters = 200
+const pollMs = 100
+
+export interface PullGateParts {
+  readonly database: Database
+  readonly clock: Clock
+  readonly mayAccess: MayAccess
+  readonly pullWaitMs: number
+}
+
+/** What decides whether content can be pulled: the best verdict among the manifests that bring it. */
+interface Standing {
+  readonly state: VerdictState | 'unknown'
+  /** The manifest that the verdict is about. */
+  readonly digest: Digest
+}
+
+/**
+ * The gate in front of every manifest and blob. Cleared content goes through. What is pending goes through
+ * for those who push there, because clients check what they pushed; for everybody else the pull waits a
+ * moment for the verdict. Quarantined content is for those who approve. No verdict means no.
+ */
+export function createPullGate(parts: PullGateParts): PullGate {
+  let waiters = 0
+
+  return async ({ caller, repository, target }) => {
+    let standing = await standingOf(parts, repository, target)
+    if (standing.state === 'cleared') return
+    if (standing.state === 'pending' || standing.state === 'unknown') {
+      if (await parts.mayAccess(caller, 'push', repository.name)) return
+    }
+    if (await parts.mayAccess(caller, 'approve', repository.name)) return
+    if (standing.state === 'pending' && waiters < maximumWaiters) {
+      waiters++
+      try {
+        standing = await waitForVerdict(repository, target)
+      } finally {
+        waiters--
+      }
+      if (standing.state === 'cleared') return
+    }
+    throw await refusal(parts.database, repository, standing, caller)
+  }
+
+  async function waitForVerdict(
+    repository: RepositoryRef,
+    target: Parameters<PullGate>[0]['target'],
+  ): Promise<Standing> {
+    const deadline = performance.now() + parts.pullWaitMs
+    let standing = await standingOf(parts, repository, target)
+    while (standing.state === 'pending' && performance.now() < deadline) {
+      await pause(pollMs)
+      standing = await standingOf(parts, repository, target)
+    }
+    return standing
+  }
+}
+
+async function standingOf(
+  { database, clock }: PullGateParts,
+  repository: RepositoryRef,
+  target: { readonly kind: 'manifest' | 'blob'; readonly digest: Digest },
+): Promise<Standing> {
+  const query = database
+    .selectFrom('verdict')
+    .select(['verdict.digest', 'verdict.state', 'verdict.grace_until'])
+    .where('verdict.repository_id', '=', repository.id)
+  const rows =
+    target.kind === 'manifest'
+      ? await query.where('verdict.digest', '=', target.digest).execute()
+      : await query
+          .innerJoin('manifest_reference', 'manifest_reference.manifest_digest', 'verdict.digest')
+          .where('manifest_reference.target_digest', '=', target.digest)
+          .where('manifest_reference.kind', 'in', ['config', 'layer'])
+          .execute()
+  const now = clock.now()
+  const standings = rows.map((row): Standing => {
+    const isInGrace = row.state === 'recalled' && (row.grace_until ?? 0) > now
+    return { state: isInGrace ? 'cleared' : row.state, digest: row.digest as Digest }
+  })
+  // The same bytes may belong to several images: one that is cleared makes them readable.
+  for (const state of ['cleared', 'pending', 'recalled', 'quarantined'] as const) {
+    const found = standings.find((standing) => standing.state === state)
+    if (found) return found
+  }
+  return { state: 'unknown', digest: target.digest }
+}
+
+async function refusal(
+  database: Database,
+  repository: RepositoryRef,
+  standing: Standing,
+  caller: Caller,
+): Promise<PolicyFailure> {
+  const image = `${repository.name}@${standing.digest}`
+  const verdict = await findVerdict(database, repository.id, standing.digest)
+  return new PolicyFailure('DENIED', explain(image, standing.state, verdict), {
+    detail: { image, verdict: standing.state, reasons: verdict?.reasons ?? [], for: caller.principal.name },
+  })
+}
+
+function explain(image: string, state: Standing['state'], verdict: Verdict | undefined): string {
+  const why = (verdict?.reasons ?? []).filter(({ outcome }) => outcome !== 'pass').map(say)
+  const because = why.length > 0 ? `: ${why.join('; ')}` : ''
+  switch (state) {
+    case 'pending':
+      return `${image} is pending and cannot be pulled yet${because}. Try again in a moment`
+    case 'recalled':
+      return `${image} was recalled and its grace time is over${because}`
+    case 'unknown':
+      return `${image} has not been judged, so it cannot be pulled`
+    default:
+      return `${image} is quarantined${because}. Somebody with the right "approve" can release it`
+  }
+}
+
+function say({ rule, message }: RuleOutcome): string {
+  return `rule ${rule}: ${message}`
+}

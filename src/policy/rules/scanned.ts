@@ -1,0 +1,13 @@
+import type { Rule } from './index.ts'
+
+export const scanned: Rule = (rules, { scan }) => {
+  if (!rules.scanned) return undefined
+  if (scan.state === 'done') {
+    return { rule: 'scanned', outcome: 'pass', message: `scanned: ${scan.packages} packages found` }
+  }
+  const message =
+    scan.state === 'failed'
+      ? `could not be scanned: ${scan.error ?? 'unknown reason'}; mend the image and push it again`
+      : 'the scan has not finished yet; wait for it'
+  return { rule: 'scanned', outcome: 'undetermined', message }
+}

@@ -1,0 +1,16 @@
+/** What images hold, and which vulnerabilities that has. */
+export { scanningFailures, ScanningFailure } from './failures.ts'
+export { scanningRoutes, type ScanningRouteParts } from './routes.ts'
+export { rematchJob, requestRematch, scanJob, type ScanJobParts } from './scan-job.ts'
+export { findReport, findScan, requestScan, type Scan } from './store.ts'
+export {
+  severities,
+  type CoverageGap,
+  type Finding,
+  type FindingReport,
+  type InstalledPackage,
+  type Inventory,
+  type Severity,
+} from './types.ts'
+export { importAdvisories, type ImportReport } from './vulndb/import-advisories.ts'
+export { VulnerabilityDatabases, type VulnerabilityDatabase } from './vulndb/open-vulnerability-database.ts'

@@ -1,0 +1,5 @@
+/** Signatures of images, and whether keys that the administrator names made them. */
+export { signingFailures, SigningFailure } from './failures.ts'
+export { signingRoutes, type SigningParts } from './routes.ts'
+export type { SignatureEvidence, SignatureReport } from './types.ts'
+export { signatureTag, subjectOfSignatureTag, verifySignatures } from './verify-signatures.ts'
