@@ -25,10 +25,15 @@ function setting<Schema extends TSchema>(
 
 const Text = Type.String({ minLength: 1, maxLength: 4096 })
 const List = Type.Array(Text, { maxItems: 1000 })
-const milliseconds = (minimum: number): TSchema & { static: number } =>
-  Type.Integer({ minimum, maximum: 365 * 24 * hourMs }) as never
-const count = (minimum: number, maximum: number): TSchema & { static: number } =>
-  Type.Integer({ minimum, maximum }) as never
+const count = (minimum: number, maximum: number) => Type.Integer({ minimum, maximum })
+const milliseconds = (minimum: number) => count(minimum, 365 * 24 * hourMs)
+const LevelName = Type.Union([
+  Type.Literal('silent'),
+  Type.Literal('error'),
+  Type.Literal('warn'),
+  Type.Literal('info'),
+  Type.Literal('debug'),
+])
 
 /** Every setting there is. Names of the file, of the environment and of the flags all come from here. */
 export const settingsTable = {
@@ -57,16 +62,7 @@ export const settingsTable = {
     'PRATIQUE_TRUSTED_PROXIES',
     'address ranges whose X-Forwarded-For is believed',
   ),
-  logLevel: setting(
-    Type.Union(
-      ['silent', 'error', 'warn', 'info', 'debug'].map((level) => Type.Literal(level)),
-    ) as never as TSchema & {
-      static: 'silent' | 'error' | 'warn' | 'info' | 'debug'
-    },
-    'warn' as const,
-    'PRATIQUE_LOG_LEVEL',
-    'silent, error, warn, info or debug',
-  ),
+  logLevel: setting(LevelName, 'warn', 'PRATIQUE_LOG_LEVEL', 'silent, error, warn, info or debug'),
   manifestBytes: setting(
     count(1024, 64 << 20),
     4 << 20,

@@ -5,7 +5,7 @@ import type { DatabaseTransaction } from '../database/index.ts'
 import { RegistryFailure } from './failures.ts'
 import type { RegistryParts } from './parts.ts'
 import { findRepository, resolveReference } from './store.ts'
-import type { RepositoryRef } from './types.ts'
+import type { RegistryEvents, RepositoryRef } from './types.ts'
 
 /**
  * Deletes a tag, or a manifest with all its tags (distribution-spec, "Content Management"). Throws
@@ -23,8 +23,8 @@ export async function deleteManifest(
     if (!repository || !digest) {
       throw new RegistryFailure('MANIFEST_UNKNOWN', `${name} has no manifest ${formatReference(reference)}`)
     }
-    if (reference.kind === 'tag') await deleteTags(parts, transaction, repository, [reference.tag])
-    else await unlinkManifest(parts, transaction, repository, digest)
+    if (reference.kind === 'tag') await deleteTags(parts.events, transaction, repository, [reference.tag])
+    else await unlinkManifest(parts.events, transaction, repository, digest)
     const what = reference.kind === 'tag' ? ('tag' as const) : ('manifest' as const)
     await parts.events.contentDeleted(transaction, {
       repository,
@@ -68,11 +68,12 @@ export async function deleteBlob(
   })
 }
 
-async function unlinkManifest(
-  parts: RegistryParts,
+/** Takes a manifest and its tags out of a repository, in the transaction of whoever decided so. */
+export async function unlinkManifest(
+  events: RegistryEvents,
   transaction: DatabaseTransaction,
   repository: RepositoryRef,
-  digest: Digest,
+  digest: string,
 ): Promise<void> {
   const tags = await transaction
     .selectFrom('tag')
@@ -81,7 +82,7 @@ async function unlinkManifest(
     .where('digest', '=', digest)
     .execute()
   await deleteTags(
-    parts,
+    events,
     transaction,
     repository,
     tags.map((tag) => tag.name as Tag),
@@ -94,13 +95,13 @@ async function unlinkManifest(
 }
 
 async function deleteTags(
-  parts: RegistryParts,
+  events: RegistryEvents,
   transaction: DatabaseTransaction,
   repository: RepositoryRef,
   tags: readonly Tag[],
 ): Promise<void> {
   for (const tag of tags) {
-    await parts.events.assertTagMutable(transaction, repository, tag, undefined)
+    await events.assertTagMutable(transaction, repository, tag, undefined)
     await transaction
       .deleteFrom('tag')
       .where('repository_id', '=', repository.id)

@@ -18,6 +18,9 @@ export const registryFailures = {
   RANGE_INVALID: 416,
   PAGE_INVALID: 400,
   BODY_TIMEOUT: 408,
+  TAG_IMMUTABLE: 409,
+  RULE_INVALID: 400,
+  RULE_UNKNOWN: 404,
 } as const satisfies FailureStatuses
 
 export class RegistryFailure extends Failure<keyof typeof registryFailures> {}

@@ -50,7 +50,7 @@ export class FileBlobStore implements BlobStore, UploadStore {
       if (!entry.isFile()) continue
       const path = join(entry.parentPath, entry.name)
       const found = await stat(path).catch(ignoreMissing)
-      if (found) yield { location: path.slice(this.#blobs.length + 1), modifiedAt: found.mtimeMs }
+      if (found) yield { location: path.slice(this.#blobs.length + 1), modifiedAt: found.ctimeMs }
     }
   }
 
@@ -113,7 +113,7 @@ export class FileBlobStore implements BlobStore, UploadStore {
   async *listUploads(): AsyncIterable<{ id: string; modifiedAt: number }> {
     for await (const entry of await opendir(this.#uploads)) {
       const found = await stat(join(this.#uploads, entry.name)).catch(ignoreMissing)
-      if (found) yield { id: entry.name, modifiedAt: found.mtimeMs }
+      if (found) yield { id: entry.name, modifiedAt: found.ctimeMs }
     }
   }
 

@@ -1,0 +1,31 @@
+import type { Command } from 'commander'
+import { Client } from './client.ts'
+import { accountCommands } from './account-commands.ts'
+import { accessCommands } from './access-commands.ts'
+import { completionCommand } from './completion.ts'
+import { imageCommands } from './image-commands.ts'
+import { maintenanceCommands } from './maintenance-commands.ts'
+import { policyCommands } from './policy-commands.ts'
+import { pushCommand } from './push-command.ts'
+import { serveCommand } from './serve-command.ts'
+import { vulndbCommands } from './vulndb-commands.ts'
+
+/** What every command is given. */
+export interface Context {
+  /** The server that the options, the environment or the last sign-in name. */
+  client(): Client
+  isJson(): boolean
+}
+
+/** Every command, in the order in which help shows them. */
+export const commands: readonly ((program: Command, context: Context) => void)[] = [
+  serveCommand,
+  accountCommands,
+  imageCommands,
+  pushCommand,
+  policyCommands,
+  accessCommands,
+  maintenanceCommands,
+  vulndbCommands,
+  completionCommand,
+]

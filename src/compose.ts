@@ -1,0 +1,255 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { auditRoutes } from './audit/index.ts'
+import { baseImageFailures, baseImageRoutes } from './baseimages/index.ts'
+import { openDatabase, type Database, type DatabaseTransaction } from './database/index.ts'
+import {
+  buildServer,
+  describeApi,
+  healthRoutes,
+  httpFailures,
+  metricsRoutes,
+  type MetricGauge,
+} from './http/index.ts'
+import { Identity, identityFailures, identityRoutes, systemCaller, type Caller } from './identity/index.ts'
+import { JobRunner } from './jobs/index.ts'
+import type { Clock } from './kernel/clock.ts'
+import { kernelFailures } from './kernel/failure.ts'
+import type { Log } from './kernel/log.ts'
+import {
+  createPullGate,
+  endGraceJob,
+  judgeAllJob,
+  judgeJob,
+  judgePushedManifest,
+  platformImages,
+  policyFailures,
+  policyRoutes,
+  requestJudgement,
+  requestJudgementOfAll,
+  resolveImage,
+} from './policy/index.ts'
+import { promotionFailures, promotionRoutes } from './promotion/index.ts'
+import {
+  applyRetention,
+  assertTagMutable,
+  collectGarbage,
+  FileBlobStore,
+  maintenanceRoutes,
+  registryFailures,
+  registryRoutes,
+  type RegistryEvents,
+  type RegistryParts,
+} from './registry/index.ts'
+import {
+  findScan,
+  rematchJob,
+  scanJob,
+  scanningFailures,
+  scanningRoutes,
+  VulnerabilityDatabases,
+} from './scanning/index.ts'
+import type { Settings } from './settings.ts'
+import { signingFailures, signingRoutes } from './signing/index.ts'
+
+const hourMs = 3_600_000
+const minuteMs = 60_000
+
+/** The product, built and ready to listen. */
+export interface Product {
+  readonly app: FastifyInstance
+  /** The first administrator's password, if it was made up at this start. */
+  readonly oneTimePassword: string | undefined
+  start(): void
+  stop(): Promise<void>
+}
+
+export const version = '0.1.0'
+
+/** Builds every subject and joins them up. */
+export async function compose(settings: Settings, clock: Clock, log: Log): Promise<Product> {
+  const { dataDir } = settings
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const database = await openDatabase(join(dataDir, 'pratique.sqlite'))
+  const blobs = await FileBlobStore.open(dataDir)
+  const vulndbFolder = join(dataDir, 'vulndb')
+  const vulnerabilities = new VulnerabilityDatabases(vulndbFolder)
+  const identity = new Identity({
+    database,
+    clock,
+    trustedProxies: settings.trustedProxies,
+    tokenLifetimeMs: settings.tokenLifetimeMs,
+    ...(settings.publicUrl === undefined ? {} : { publicUrl: settings.publicUrl }),
+  })
+  const oneTimePassword = await identity.bootstrap(settings.adminPassword)
+  const wake = (): void => runner.wake()
+  const events = registryEvents(identity, clock, wake)
+  const evidence = { database, blobs, clock }
+  const judging = { ...evidence, verdictChanged: () => {} }
+  const judgeAll = (transaction: DatabaseTransaction): Promise<void> =>
+    requestJudgementOfAll(transaction, clock.now())
+  const registry: RegistryParts = {
+    database,
+    blobs,
+    clock,
+    log,
+    limits: settings,
+    requireAccess: identity.requireAccess,
+    mayAccess: identity.mayAccess,
+    requireSignIn: identity.requireSignIn,
+    ensureProject: identity.ensureProject,
+    pullGate: createPullGate({
+      database,
+      clock,
+      mayAccess: identity.mayAccess,
+      pullWaitMs: settings.pullWaitMs,
+    }),
+    events,
+  }
+  const scanning = {
+    database,
+    blobs,
+    blobFolder: dataDir,
+    scanTimeoutMs: settings.scanTimeoutMs,
+    registry,
+    vulnerabilities,
+    requestJudgement,
+  }
+  const garbage = { database, blobs, clock, graceMs: settings.gcGraceMs }
+  const retention = { database, clock, events }
+  const runner = new JobRunner({
+    database,
+    clock,
+    log,
+    concurrency: settings.scanConcurrency + 1,
+    handlers: {
+      scan: (job) => scanJob(scanning, job),
+      rematch: (job) => rematchJob(scanning, job),
+      judge: (job) => judgeJob(judging, job),
+      'judge-all': (job) => judgeAllJob(judging, job),
+      'end-grace': () => endGraceJob(judging),
+      'collect-garbage': async () => void (await collectGarbage(garbage, false)),
+      'apply-retention': async () => void (await applyRetention(retention, systemCaller('retention'), false)),
+    },
+    schedules: [
+      { kind: 'collect-garbage', everyMs: settings.gcIntervalMs },
+      { kind: 'apply-retention', everyMs: 24 * hourMs },
+      { kind: 'end-grace', everyMs: minuteMs },
+    ],
+  })
+
+  const app = buildServer({
+    log,
+    failureStatuses: {
+      ...kernelFailures,
+      ...httpFailures,
+      ...identityFailures,
+      ...registryFailures,
+      ...scanningFailures,
+      ...signingFailures,
+      ...baseImageFailures,
+      ...policyFailures,
+      ...promotionFailures,
+    },
+    identifyCaller: identity.identifyCaller,
+  })
+  await describeApi(app, version)
+  healthRoutes(app, { findFaults: () => findFaults(database) })
+  metricsRoutes(app, {
+    requireReader: ({ caller }) => identity.requireAdministrator(caller),
+    gauges: gauges(database),
+  })
+  const findImages = async (name: string) => {
+    const named = await resolveImage(database, name)
+    return { repository: named.repository, images: await platformImages(database, named) }
+  }
+  identityRoutes(app, identity)
+  auditRoutes(app, { database, requireAdministrator: ({ caller }) => identity.requireAdministrator(caller) })
+  const registryDoor = registryRoutes(app, registry)
+  maintenanceRoutes(app, { ...garbage, ...retention, identity })
+  scanningRoutes(app, {
+    database,
+    identity,
+    blobs,
+    vulnerabilities,
+    vulndbFolder,
+    feeds: { url: settings.vulndbFeedUrl, ecosystems: settings.vulndbEcosystems },
+    resolveImage: findImages,
+    wake,
+  })
+  signingRoutes(app, { database, identity, judgeAll: (transaction) => judgeAll(transaction).then(wake) })
+  baseImageRoutes(app, {
+    database,
+    identity,
+    judgeAll: (transaction) => judgeAll(transaction).then(wake),
+    listCandidates: async (name) => {
+      const { repository, images } = await findImages(name)
+      return Promise.all(
+        images.map(async ({ digest, platform }) => ({
+          repository: repository.name,
+          digest,
+          platform: platform ?? '',
+          diffIds: (await findScan(database, digest))?.inventory?.layers.map((layer) => layer.diffId),
+        })),
+      )
+    },
+  })
+  policyRoutes(app, { ...judging, identity, wake })
+  promotionRoutes(app, { ...evidence, identity, events })
+
+  return {
+    app,
+    oneTimePassword,
+    start: () => runner.start(),
+    async stop() {
+      await app.close()
+      await runner.stop()
+      await registryDoor.close()
+      vulnerabilities.close()
+      await database.destroy()
+    },
+  }
+}
+
+/** What else happens when content comes or goes: the first verdict, and a line in the audit log. */
+function registryEvents(identity: Identity, clock: Clock, wake: () => void): RegistryEvents {
+  return {
+    async manifestPushed(transaction, event) {
+      await judgePushedManifest(clock, transaction, event)
+      const { repository, digest, tags, caller } = event
+      await identity.audit(transaction, caller as Caller, 'manifest.push', `${repository.name}@${digest}`, {
+        tags,
+      })
+    },
+    async contentDeleted(transaction, { repository, what, name, caller }) {
+      await identity.audit(transaction, caller, `${what}.delete`, `${repository.name} ${name}`)
+    },
+    assertTagMutable,
+    committed: wake,
+  }
+}
+
+async function findFaults(database: Database): Promise<string[]> {
+  try {
+    await database.selectFrom('revision').select('value').limit(1).execute()
+    return []
+  } catch (error) {
+    return [`database: ${(error as Error).message}`]
+  }
+}
+
+function gauges(database: Database): MetricGauge[] {
+  const countBy = async (table: 'verdict' | 'job'): Promise<Record<string, number>> => {
+    const rows = await database
+      .selectFrom(table)
+      .select((expression) => ['state', expression.fn.countAll<number>().as('count')])
+      .groupBy('state')
+      .execute()
+    return Object.fromEntries(rows.map((row) => [row.state, Number(row.count)]))
+  }
+  return [
+    { name: 'pratique_verdicts', help: 'Verdicts by state', label: 'state', read: () => countBy('verdict') },
+    { name: 'pratique_jobs', help: 'Jobs by state', label: 'state', read: () => countBy('job') },
+  ]
+}
