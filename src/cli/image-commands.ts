@@ -1,0 +1,250 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Command } from 'commander'
+import type { ImageList, InspectBody, VerdictBody } from '../policy/wire.ts'
+import type { PromotionBody } from '../promotion/wire.ts'
+import type { ScanBody, ScanList } from '../scanning/wire.ts'
+import { CommandError, exitCodes, ProblemError, withQuery } from './client.ts'
+import type { Context } from './commands.ts'
+import { colour, formatBytes, formatTable, print, printJson, progress, shortDigest, wrap } from './print.ts'
+
+const verdictCodes: Readonly<Record<string, number>> = {
+  cleared: exitCodes.pass,
+  recalled: exitCodes.policySaysNo,
+  quarantined: exitCodes.policySaysNo,
+  pending: exitCodes.undetermined,
+}
+const pollMs = 300
+
+interface Reason {
+  readonly rule: string
+  readonly outcome: string
+  readonly message: string
+}
+
+/** Looking at images, and moving them on or holding them back. */
+export function imageCommands(program: Command, context: Context): void {
+  program
+    .command('images')
+    .description('images with their verdicts')
+    .option('--repository <pattern>', 'only these repositories, such as prod/**')
+    .option('--verdict <state>', 'only pending, cleared, recalled or quarantined')
+    .action(async (options: { repository?: string; verdict?: string }) => {
+      const items = await listAll(context, options)
+      if (context.isJson()) return printJson(items)
+      print(
+        formatTable(items, [
+          {
+            title: 'IMAGE',
+            value: ({ repository, tags, digest }) =>
+              `${repository}${tags[0] ? `:${tags[0]}` : `@${shortDigest(digest)}`}`,
+            isWide: true,
+          },
+          { title: 'VERDICT', value: ({ verdict }) => verdict },
+          {
+            title: 'CRIT/HIGH/MED',
+            value: ({ findings }) =>
+              ['critical', 'high', 'medium'].map((name) => findings[name] ?? 0).join('/'),
+          },
+          { title: 'BASE', value: ({ base }) => base, isWide: true },
+          { title: 'SIZE', value: ({ sizeBytes }) => formatBytes(sizeBytes) },
+        ]),
+      )
+    })
+
+  program
+    .command('inspect <image>')
+    .description('all that is known of an image')
+    .action(async (image: string) => {
+      const found = await context.client().get<InspectBody>('/api/v1/images/inspect', { image })
+      if (context.isJson()) return printJson(found)
+      printInspection(found)
+    })
+
+  program
+    .command('scan <image>')
+    .description('wait for the scan of an image and show its findings and verdict')
+    .option('--again', 'scan it again even if it was scanned')
+    .option('--timeout <seconds>', 'how long to wait', '600')
+    .action(async (image: string, options: { again?: boolean; timeout: string }) => {
+      if (options.again) await context.client().send('POST', withQuery('/api/v1/scan', { image }))
+      const verdict = await waitForVerdict(context, image, Number(options.timeout) * 1000)
+      const scan = await context.client().get<ScanList>('/api/v1/scan', { image })
+      if (context.isJson()) printJson({ verdict, scan: scan.items })
+      else {
+        for (const item of scan.items) printScan(item)
+        printVerdict(verdict)
+      }
+      process.exitCode = verdictCodes[verdict.state] ?? exitCodes.undetermined
+    })
+
+  program
+    .command('promote <image>')
+    .description('promote an image to a later stage')
+    .requiredOption('--to <stage>', 'the stage, such as staging or prod')
+    .option('--dry-run', 'only say what would happen')
+    .action(async (image: string, options: { to: string; dryRun?: boolean }) => {
+      const result = await promote(context, image, options.to, options.dryRun === true)
+      if (context.isJson()) printJson(result)
+      else printPromotion(result)
+      const isUndecided = result.reasons.every(({ outcome }) => outcome !== 'fail')
+      if (result.outcome === 'refused') {
+        process.exitCode = isUndecided ? exitCodes.undetermined : exitCodes.policySaysNo
+      } else process.exitCode = exitCodes.pass
+    })
+
+  for (const verb of ['quarantine', 'release'] as const) {
+    program
+      .command(`${verb} <image>`)
+      .description(
+        verb === 'quarantine' ? 'hold an image back everywhere' : 'let an image through in its repository',
+      )
+      .requiredOption('--reason <text>', 'why; it is kept in the audit log')
+      .action(async (image: string, options: { reason: string }) => {
+        const verdict = await context
+          .client()
+          .send<VerdictBody>('POST', `/api/v1/${verb}`, { image, reason: options.reason })
+        if (context.isJson()) printJson(verdict)
+        else printVerdict(verdict)
+      })
+  }
+}
+
+async function listAll(
+  context: Context,
+  filter: { repository?: string; verdict?: string },
+): Promise<ImageList['items']> {
+  const items: ImageList['items'] = []
+  let last: string | undefined
+  do {
+    const page: ImageList = await context
+      .client()
+      .get<ImageList>('/api/v1/images', { ...filter, last, n: '500' })
+    items.push(...page.items)
+    last = page.next
+  } while (last !== undefined)
+  return items
+}
+
+/** Asks until the verdict is no longer pending because of the scan, or time is over. */
+async function waitForVerdict(context: Context, image: string, timeoutMs: number): Promise<VerdictBody> {
+  const client = context.client()
+  const bar = progress(`waiting for the verdict on ${image}`)
+  const deadline = Date.now() + timeoutMs
+  try {
+    for (let waited = 0; ; waited += pollMs) {
+      const verdict = await client.get<VerdictBody>('/api/v1/verdict', { image })
+      const scan = await client.get<ScanList>('/api/v1/scan', { image })
+      const isScanned = scan.items.every(({ state }) => state !== 'pending')
+      const isJudged = scan.items.every(
+        ({ scannedAt }) => scannedAt !== undefined && scannedAt <= verdict.judgedAt,
+      )
+      if (verdict.state !== 'pending' || (isScanned && isJudged) || Date.now() > deadline) return verdict
+      bar.step(waited, timeoutMs)
+      await pause(pollMs)
+    }
+  } finally {
+    bar.end()
+  }
+}
+
+async function promote(context: Context, image: string, to: string, dryRun: boolean): Promise<PromotionBody> {
+  try {
+    return await context.client().send<PromotionBody>('POST', '/api/v1/promotions', { image, to, dryRun })
+  } catch (error) {
+    // A refusal by rules is an answer, with each rule in its context.
+    const isRefusal = error instanceof ProblemError && error.problem.code === 'PROMOTION_REFUSED'
+    if (isRefusal && error.problem.context) return error.problem.context as PromotionBody
+    if (error instanceof ProblemError && error.problem.status === 403) {
+      throw new CommandError(error.message, exitCodes.policySaysNo)
+    }
+    throw error
+  }
+}
+
+function printPromotion(result: PromotionBody): void {
+  const isRefused = result.outcome === 'refused'
+  print(
+    `${colour(isRefused ? 'red' : 'green', result.outcome)}: ${shortDigest(result.source)} → ${shortDigest(result.target)}`,
+  )
+  if (!isRefused) print(`${result.manifests} manifests, linked by digest`)
+  printReasons(result.reasons)
+}
+
+function printReasons(reasons: readonly Reason[]): void {
+  const marks: Readonly<Record<string, string>> = { pass: 'pass', fail: 'FAIL', undetermined: 'open' }
+  for (const { rule, outcome, message } of reasons) {
+    const mark = marks[outcome] ?? outcome
+    print(`  ${colour(outcome === 'pass' ? 'green' : outcome === 'fail' ? 'red' : 'yellow', mark)}  ${rule}`)
+    print(wrap(message, '        '))
+  }
+}
+
+function printVerdict(verdict: VerdictBody): void {
+  const name = verdict.state === 'cleared' ? 'green' : verdict.state === 'pending' ? 'yellow' : 'red'
+  print(`\n${shortDigest(verdict.image)} is ${colour(name, verdict.state)}`)
+  if (verdict.graceUntil) print(`it can still be pulled until ${verdict.graceUntil}`)
+  printReasons(verdict.reasons)
+}
+
+function printScan(scan: ScanBody): void {
+  const platform = scan.platform ? ` (${scan.platform})` : ''
+  print(
+    `${shortDigest(scan.digest)}${platform}: ${scan.operatingSystem ?? 'no operating system'}, ${scan.packages} packages`,
+  )
+  if (scan.state !== 'done')
+    return print(
+      wrap(scan.state === 'failed' ? `could not be scanned: ${scan.error}` : 'not scanned yet', '  '),
+    )
+  if (scan.databaseVersion === undefined)
+    print('  no vulnerability database yet; pratique vulndb import FILE')
+  for (const { ecosystem, packages } of scan.gaps) print(`  not covered: ${ecosystem}, ${packages} packages`)
+  for (const { path, reason } of scan.unknowns) print(wrap(`unknown: ${path}: ${reason}`, '  '))
+  if (scan.findings.length === 0) return
+  print('')
+  print(
+    formatTable(scan.findings, [
+      { title: 'SEVERITY', value: ({ severity }) => severity },
+      { title: 'ID', value: ({ id }) => id },
+      { title: 'PACKAGE', value: ({ packageName }) => packageName, isWide: true },
+      { title: 'INSTALLED', value: ({ installedVersion }) => installedVersion, isWide: true },
+      { title: 'FIXED', value: ({ fixedVersion }) => fixedVersion ?? '-', isWide: true },
+    ]),
+  )
+}
+
+function printInspection({
+  image,
+  verdict,
+  platforms,
+  layers,
+  base,
+  signatures,
+  referrers,
+}: InspectBody): void {
+  print(`${colour('bold', `${image.repository}@${image.digest}`)}`)
+  const baseName = base.name === undefined ? 'unknown base' : `${base.name} ${base.version} (${base.status})`
+  const lines: [string, string][] = [
+    ['tags', image.tags.join(', ') || '-'],
+    ['kind', image.kind],
+    ['size', formatBytes(image.sizeBytes)],
+    ['pushed', image.pushedAt],
+    ['base', `${baseName}${base.newer ? `; ${base.newer} is newer` : ''}`],
+    [
+      'signatures',
+      `${signatures.status}${signatures.keys.length > 0 ? ` (${signatures.keys.join(', ')})` : ''}`,
+    ],
+    [
+      'findings',
+      Object.entries(image.findings)
+        .map(([name, count]) => `${count} ${name}`)
+        .join(', ') || 'none',
+    ],
+    ['platforms', platforms.map(({ platform }) => platform ?? 'one').join(', ')],
+  ]
+  for (const [name, value] of lines) print(`${name.padEnd(12)}${value}`)
+  for (const { digest, instruction } of layers)
+    print(wrap(`layer ${shortDigest(digest)} ${instruction ?? ''}`, '  '))
+  for (const { digest, artifactType } of referrers)
+    print(`  refers to it: ${shortDigest(digest)} ${artifactType}`)
+  printVerdict(verdict)
+}
