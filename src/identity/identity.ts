@@ -102,6 +102,20 @@ export class Identity {
   mayAccess = async (caller: Caller, action: Action, repository: RepositoryName): Promise<boolean> =>
     (await this.authorize(caller.principal, action, repository, caller.sourceAddress)).allowed
 
+  /**
+   * Like `mayAccess`, but of the credential that a registry token was made with: a client that only asked for
+   * `pull` to check what it pushed is still one of those who push.
+   */
+  isEntitled = async (caller: Caller, action: Action, repository: RepositoryName): Promise<boolean> => {
+    const { principal, sourceAddress } = caller
+    const limits = principal.limits?.map((limit) => ({ ...limit, actions: limit.entitled ?? limit.actions }))
+    return this.mayAccess(
+      { principal: { ...principal, ...(limits ? { limits } : {}) }, sourceAddress },
+      action,
+      repository,
+    )
+  }
+
   /** Throws unless the caller administers the whole installation. */
   requireAdministrator = async (caller: Caller): Promise<void> => {
     const decision = await this.authorize(caller.principal, 'admin', undefined, caller.sourceAddress)
@@ -143,7 +157,11 @@ export class Identity {
       .where('name', '=', name)
       .executeTakeFirst()
     if (found) return found.id
-    const { allowed } = await this.authorize(caller.principal, 'admin', undefined, caller.sourceAddress)
+    // The push itself was allowed already; a registry token never carries more than its scopes, so it is the
+    // account that has to be an administrator's.
+    const { accounts } = await this.#rights.current()
+    const allowed =
+      caller.principal.kind === 'system' || accounts.get(caller.principal.subject)?.administrator
     if (!allowed) {
       throw new IdentityFailure(
         'DENIED',

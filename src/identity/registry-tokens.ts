@@ -15,6 +15,8 @@ const maximumVerified = 10_000
 export interface RequestedScope {
   readonly repository: RepositoryName
   readonly actions: readonly Action[]
+  /** What the holder could have asked for as well. */
+  readonly entitled: readonly Action[]
 }
 
 interface Claims extends JWTPayload {
@@ -49,9 +51,9 @@ export class RegistryTokens {
     const { id, key } = await this.#keys.signingKey()
     const now = Math.floor(this.#clock.now() / 1000)
     const expiresInSeconds = Math.floor(this.#lifetimeMs / 1000)
-    const limits: CredentialLimit[] = scopes.map(({ repository, actions }) => {
+    const limits: CredentialLimit[] = scopes.map(({ repository, actions, entitled }) => {
       const project = rights.projects.get(projectNameOf(repository))
-      return { repository, actions, ...(project ? { projectId: project.id } : {}) }
+      return { repository, actions, entitled, ...(project ? { projectId: project.id } : {}) }
     })
     if (isCatalog) limits.push({ actions: ['pull'] })
     const token = await new SignJWT({ name: principal.name, kind: principal.kind, limits })

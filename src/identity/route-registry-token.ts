@@ -106,11 +106,13 @@ async function answer(
   const granted: RequestedScope[] = []
   for (const scope of texts.map(parseScope)) {
     if (!scope) continue
-    const allowed: Action[] = []
-    for (const action of scope.actions) {
-      if (await identity.mayAccess(caller, action, scope.repository)) allowed.push(action)
+    const entitled: Action[] = []
+    for (const action of actions) {
+      if (action !== 'admin' && (await identity.mayAccess(caller, action, scope.repository)))
+        entitled.push(action)
     }
-    if (allowed.length > 0) granted.push({ repository: scope.repository, actions: allowed })
+    const allowed = scope.actions.filter((action) => entitled.includes(action))
+    if (allowed.length > 0) granted.push({ repository: scope.repository, actions: allowed, entitled })
   }
   const isCatalog = texts.includes('registry:catalog:*')
   const { token, expiresInSeconds, issuedAt } = await identity.issueToken(
@@ -127,7 +129,7 @@ async function answer(
 }
 
 /** `repository:<name>:<action>,…`; other kinds of scope give nothing and are passed over, as clients expect. */
-function parseScope(text: string): RequestedScope | undefined {
+function parseScope(text: string): Omit<RequestedScope, 'entitled'> | undefined {
   const match = /^repository:(.+):([a-z*,]+)$/.exec(text)
   if (!match || isDigest(text)) return undefined
   const asked = (match[2] as string).split(',')

@@ -24,6 +24,8 @@ export interface CredentialLimit {
   /** The immutable id of the project that the name meant when the credential was issued. */
   readonly projectId?: string
   readonly actions: readonly Action[]
+  /** What the credential behind a registry token could have asked for as well; see `isEntitled`. */
+  readonly entitled?: readonly Action[]
 }
 
 /** One request's caller, as the edge knows it. */

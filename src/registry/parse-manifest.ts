@@ -116,7 +116,7 @@ function readManifest(document: Record<string, unknown>, mediaType: string): Par
   const { config, layers, subject, artifactType, annotations } = document as Static<typeof ManifestSchema>
   return {
     mediaType,
-    kind: isImage(config.mediaType, layers) ? 'image' : 'artifact',
+    kind: isImage(config, layers) ? 'image' : 'artifact',
     artifactType: artifactType ?? config.mediaType,
     configMediaType: config.mediaType,
     subject: subject && readDescriptor(subject, 'subject'),
@@ -148,10 +148,18 @@ const runnableConfigs: readonly string[] = [
   mediaTypes.wasmConfig,
 ]
 
-/** An image is what a runtime would run: a file system layer, or a runnable config with nothing else in it. */
-function isImage(configMediaType: string, layers: readonly DescriptorFields[]): boolean {
+/** The digest of `{}` (image-spec, "Guidance for an Empty Descriptor"). */
+const emptyObject = digestOf('{}')
+
+/**
+ * An image is what a runtime would run: a file system layer, or a runnable config with nothing else in it.
+ * With `{}` for a config it names no file system, so nothing runs it, whatever its layers are called (oras
+ * calls every file a tar layer).
+ */
+function isImage(config: DescriptorFields, layers: readonly DescriptorFields[]): boolean {
+  if (config.digest === emptyObject && config.mediaType === mediaTypes.ociEmpty) return false
   if (layers.some((layer) => isRunnableLayer(layer.mediaType))) return true
-  return runnableConfigs.includes(configMediaType) && layers.length === 0
+  return runnableConfigs.includes(config.mediaType) && layers.length === 0
 }
 
 /** Layer types that containerd, CRI-O, Docker or a Wasm runtime unpack or load. */
