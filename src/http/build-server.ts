@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { LogController, type FastifyInstance } from 'fastify'
 import { Failure, type FailureStatuses } from '../kernel/failure.ts'
 import type { Log } from '../kernel/log.ts'
 import { failureRenderer } from './render-failure.ts'
@@ -20,7 +20,7 @@ export interface ServerParts<Caller> {
 export function buildServer<Caller>(parts: ServerParts<Caller>): FastifyInstance {
   const app = fastify({
     loggerInstance: parts.log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     bodyLimit: maximumJsonBytes,
     routerOptions: { maxParamLength: 4096, ignoreTrailingSlash: false },

@@ -76,9 +76,12 @@ export function listHandlers(
       const target = `/v2/${path.repository}/referrers/${path.digest}?n=${size}&last=${last}${filter}`
       reply.header('link', `<${target}>; rel="next"`)
     }
-    return reply
-      .type(mediaTypes.ociIndex)
-      .send(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }))
+    return (
+      reply
+        .type(mediaTypes.ociIndex)
+        // As bytes: to text Fastify would add a charset, which clients that compare types do not expect.
+        .send(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })))
+    )
   }
 
   return {
