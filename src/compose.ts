@@ -12,7 +12,7 @@ import {
   metricsRoutes,
   type MetricGauge,
 } from './http/index.ts'
-import { Identity, identityFailures, identityRoutes, systemCaller, type Caller } from './identity/index.ts'
+import { Identity, identityFailures, identityRoutes, systemCaller } from './identity/index.ts'
 import { JobRunner } from './jobs/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { kernelFailures } from './kernel/failure.ts'
@@ -218,7 +218,7 @@ function registryEvents(identity: Identity, clock: Clock, wake: () => void): Reg
     async manifestPushed(transaction, event) {
       await judgePushedManifest(clock, transaction, event)
       const { repository, digest, tags, caller } = event
-      await identity.audit(transaction, caller as Caller, 'manifest.push', `${repository.name}@${digest}`, {
+      await identity.audit(transaction, caller, 'manifest.push', `${repository.name}@${digest}`, {
         tags,
       })
     },

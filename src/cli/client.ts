@@ -83,11 +83,13 @@ export class Client {
   }
 
   async send<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
-    const answer = await this.#fetch(method, path, {
-      ...(body === undefined
+    const answer = await this.#fetch(
+      method,
+      path,
+      body === undefined
         ? {}
-        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    })
+        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } },
+    )
     const text = await answer.text()
     return (text === '' ? undefined : JSON.parse(text)) as Answer
   }
@@ -116,7 +118,7 @@ export class Client {
     }
     let answer: Response
     try {
-      answer = await fetch(new URL(path, this.server), { method, ...options, headers } as RequestInit)
+      answer = await fetch(new URL(path, this.server), { method, ...options, headers })
     } catch (error) {
       const why =
         (error as Error).cause instanceof Error ? ((error as Error).cause as Error).message : String(error)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { Client } from './client.ts'
+import type { Client } from './client.ts'
 import { accountCommands } from './account-commands.ts'
 import { accessCommands } from './access-commands.ts'
 import { completionCommand } from './completion.ts'

@@ -221,7 +221,7 @@ function printInspection({
   signatures,
   referrers,
 }: InspectBody): void {
-  print(`${colour('bold', `${image.repository}@${image.digest}`)}`)
+  print(colour('bold', `${image.repository}@${image.digest}`))
   const baseName = base.name === undefined ? 'unknown base' : `${base.name} ${base.version} (${base.status})`
   const lines: [string, string][] = [
     ['tags', image.tags.join(', ') || '-'],

@@ -86,7 +86,7 @@ export function colour(name: 'red' | 'green' | 'yellow' | 'bold', text: string):
 
 /** The first twelve digits of a digest say enough for people. */
 export function shortDigest(digest: string): string {
-  return digest.replace(/^(sha\d+:)([0-9a-f]{12})[0-9a-f]+$/, '$1$2')
+  return digest.replaceAll(/(sha\d+:[0-9a-f]{12})[0-9a-f]{52,}/g, '$1')
 }
 
 /** Shows how far long work is, on standard error and on terminals only. */

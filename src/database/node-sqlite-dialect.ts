@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync, type SQLInputValue } from 'node:sqlite'
+import type { CompiledQuery } from 'kysely'
 import {
-  CompiledQuery,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
@@ -24,7 +24,7 @@ export function nodeSqliteDialect(path: string): Dialect {
     createDriver: () => new NodeSqliteDriver(path),
     createIntrospector: (database: Kysely<never>) => new SqliteIntrospector(database),
     createQueryCompiler: () => new SqliteQueryCompiler(),
-  } as Dialect
+  }
 }
 
 class NodeSqliteDriver implements Driver {

@@ -38,5 +38,5 @@ export function buildServer<Caller>(parts: ServerParts<Caller>): FastifyInstance
       request.socket.remoteAddress ?? '',
     )) as typeof request.caller
   })
-  return app as FastifyInstance
+  return app
 }

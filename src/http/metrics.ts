@@ -33,11 +33,10 @@ export function metricsRoutes(app: FastifyInstance, parts: MetricsParts): void {
     labelNames,
     registers: [registry],
   })
-  const gauges = parts.gauges.map(({ name, help, label, read }) => ({
-    gauge: new Gauge({ name, help, labelNames: [label], registers: [registry] }),
-    label,
-    read,
-  }))
+  const gauges = parts.gauges.map((source) => {
+    const { name, help, label } = source
+    return { gauge: new Gauge({ name, help, labelNames: [label], registers: [registry] }), source }
+  })
   app.addHook('onResponse', async (request, reply) => {
     const labels = {
       method: request.method,
@@ -49,9 +48,10 @@ export function metricsRoutes(app: FastifyInstance, parts: MetricsParts): void {
   })
   app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
     await parts.requireReader(request)
-    for (const { gauge, label, read } of gauges) {
+    for (const { gauge, source } of gauges) {
       gauge.reset()
-      for (const [value, count] of Object.entries(await read())) gauge.set({ [label]: value }, count)
+      for (const [value, count] of Object.entries(await source.read()))
+        gauge.set({ [source.label]: value }, count)
     }
     return reply.type(registry.contentType).send(await registry.metrics())
   })

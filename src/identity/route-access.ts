@@ -296,7 +296,7 @@ function networkRuleRoutes(app: FastifyInstance, identity: Identity): void {
     },
     async ({ caller, body }, reply) => {
       await identity.requireAdministrator(caller)
-      checkCondition(body.condition as Condition)
+      checkCondition(body.condition)
       const id = randomUUID()
       const comment = body.comment ?? ''
       const position = await database.transaction().execute(async (transaction) => {

@@ -20,7 +20,7 @@ export function isInRanges(address: string, cidrs: readonly string[]): boolean {
   const parsed = ipaddr.parse(normal)
   return cidrs.some((cidr) => {
     const [network, bits] = parseCidr(cidr)
-    return network.kind() === parsed.kind() && parsed.match(network as never, bits)
+    return network.kind() === parsed.kind() && parsed.match(network, bits)
   })
 }
 

@@ -165,8 +165,8 @@ function isImage(config: DescriptorFields, layers: readonly DescriptorFields[]):
 /** Layer types that containerd, CRI-O, Docker or a Wasm runtime unpack or load. */
 export function isRunnableLayer(mediaType: string): boolean {
   return (
-    /^application\/vnd\.oci\.image\.layer\./.test(mediaType) ||
-    /^application\/vnd\.docker\.image\.rootfs\./.test(mediaType) ||
+    mediaType.startsWith('application/vnd.oci.image.layer.') ||
+    mediaType.startsWith('application/vnd.docker.image.rootfs.') ||
     /wasm/.test(mediaType)
   )
 }

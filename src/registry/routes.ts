@@ -67,5 +67,5 @@ async function dispatch(
     })
   }
   const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1))
-  return handler({ path, query, request, reply } as never)
+  return handler({ path, query, request, reply })
 }

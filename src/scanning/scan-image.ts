@@ -84,7 +84,7 @@ async function readConfig(parts: ScanParts, digest: Digest): Promise<ImageConfig
 }
 
 /** One thread a scan, with a limit on memory and time; whatever goes wrong in it is a failed scan, no more. */
-function runWorker(task: WorkerTask, timeoutMs: number, signal: AbortSignal): Promise<Inventory> {
+async function runWorker(task: WorkerTask, timeoutMs: number, signal: AbortSignal): Promise<Inventory> {
   const { promise, resolve, reject } = Promise.withResolvers<Inventory>()
   const worker = new Worker(new URL('./scan-worker.ts', import.meta.url), {
     workerData: task,
@@ -99,9 +99,11 @@ function runWorker(task: WorkerTask, timeoutMs: number, signal: AbortSignal): Pr
   )
   worker.on('error', (error) => fail(`the scan broke off: ${error.message}`))
   worker.on('exit', () => fail('the scan ended without an answer'))
-  return promise.finally(async () => {
+  try {
+    return await promise
+  } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', stop)
     await worker.terminate()
-  })
+  }
 }

@@ -69,8 +69,10 @@ test('an image with a critical finding is refused promotion, and the rule says h
   const refused = await product.cli(['promote', 'dev/bad:1', '--to', 'staging'])
   assert.equal(refused.code, 1)
   assert.match(refused.stdout, /refused/)
-  assert.match(refused.stdout, /CVE-2021-44906 in minimist 0\.2\.3/)
-  assert.match(refused.stdout.replaceAll(/\s+/g, ' '), /fixed in 0\.2\.4/)
+  assert.match(
+    refused.stdout.replaceAll(/\s+/g, ' '),
+    /CVE-2021-44906 in minimist 0\.2\.3 \(fixed in 0\.2\.4\)/,
+  )
   assert.equal((await pull('staging/bad/manifests/1')).status, 404)
 })
 

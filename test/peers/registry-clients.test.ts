@@ -132,7 +132,12 @@ describe('buildah and podman', () => {
 
   test('build an image, push it, and pull it from another store', { skip: skip || rootSkip() }, async () => {
     const store = (name: string): string[] => [
-      ...['--root', join(folder, name), '--runroot', join(folder, `${name}-run`), '--storage-driver', 'vfs'],
+      '--root',
+      join(folder, name),
+      '--runroot',
+      join(folder, `${name}-run`),
+      '--storage-driver',
+      'vfs',
     ]
     const context = mkdtempSync(join(folder, 'context-'))
     writeFileSync(join(context, 'file'), 'built')

@@ -42,7 +42,7 @@ export const dpkgFileLists: Cataloger = {
 function sourceOf(fields: ReadonlyMap<string, string>): Pick<FoundPackage, 'sourceName' | 'sourceVersion'> {
   const match = /^(\S+)(?:\s+\(([^)]+)\))?/.exec(fields.get('source') ?? '')
   if (!match) return {}
-  return { sourceName: match[1] as string, ...(match[2] === undefined ? {} : { sourceVersion: match[2] }) }
+  return { sourceName: match[1], ...(match[2] === undefined ? {} : { sourceVersion: match[2] }) }
 }
 
 function architectureOf(fields: ReadonlyMap<string, string>): Pick<FoundPackage, 'architecture'> {

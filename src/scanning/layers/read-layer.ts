@@ -56,8 +56,8 @@ export async function readLayer(
 }
 
 function compressionOf(mediaType: string): Compression {
-  if (/gzip$/.test(mediaType)) return 'gzip'
-  return /zstd$/.test(mediaType) ? 'zstd' : 'none'
+  if (mediaType.endsWith('gzip')) return 'gzip'
+  return mediaType.endsWith('zstd') ? 'zstd' : 'none'
 }
 
 function decompressor(compression: Compression): Transform[] {

@@ -66,9 +66,7 @@ async function* readZip(path: string): AsyncIterable<ReadRecord> {
         continue
       }
       const stream = await new Promise<Readable>((resolve, reject) =>
-        archive.openReadStream(entry, (error, opened) =>
-          error ? reject(error) : resolve(opened as Readable),
-        ),
+        archive.openReadStream(entry, (error, opened) => (error ? reject(error) : resolve(opened))),
       )
       yield parse(await readLimited(stream, maximumRecordBytes), entry.fileName)
     }

@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 
 /*
  * The vulnerability database is a file of its own, built whole and swapped in. It is only ever read after
