@@ -30,7 +30,9 @@ export async function startPratique(folder: string): Promise<Target> {
   const url = `http://127.0.0.1:${port}`
   await untilAnswers(`${url}/v2/`)
   const basic = `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`
-  const scope = ['bench/one', 'bench/two'].map((name) => `scope=repository:${name}:pull,push,delete`)
+  const scope = ['bench/one', 'bench/two', 'bench/tags'].map(
+    (name) => `scope=repository:${name}:pull,push,delete`,
+  )
   const answer = await fetch(
     `${url}/token?service=${encodeURIComponent(await serviceOf(url))}&${scope.join('&')}`,
     {

@@ -18,6 +18,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .option('--server <url>', 'server to talk to (PRATIQUE_SERVER)')
     .option('--json', 'print JSON')
     .exitOverride()
+    .configureHelp({ helpWidth: 80 })
     .showHelpAfterError('(pratique --help shows the commands)')
   const options = (): { server?: string; json?: boolean } => program.opts()
   const context = {
