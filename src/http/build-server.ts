@@ -23,6 +23,8 @@ export function buildServer<Caller>(parts: ServerParts<Caller>): FastifyInstance
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     bodyLimit: maximumJsonBytes,
+    // A field that a schema does not know is a mistake or an attack: refused, never dropped in silence.
+    ajv: { customOptions: { removeAdditional: false } },
     routerOptions: { maxParamLength: 4096, ignoreTrailingSlash: false },
     http: { maxHeaderSize: 32 * 1024, headersTimeout: 20_000, requestTimeout: 0, keepAliveTimeout: 75_000 },
     forceCloseConnections: true,
