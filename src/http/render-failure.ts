@@ -27,21 +27,24 @@ export function failureRenderer(statuses: FailureStatuses) {
     if (!request.raw.complete) reply.header('connection', 'close')
     if (isRegistryRoute(request)) {
       reply.type('application/json')
-      await reply.send(JSON.stringify({ errors: [{ code, message, detail: failure?.detail ?? null }] }))
+      await sendJson(reply, { errors: [{ code, message, detail: failure?.detail ?? null }] })
       return
     }
     reply.type('application/problem+json')
-    await reply.send(
-      JSON.stringify({
-        type: 'about:blank',
-        title: STATUS_CODES[status] ?? 'Error',
-        status,
-        code,
-        detail: message,
-        ...(failure?.detail === undefined ? {} : { context: failure.detail }),
-      }),
-    )
+    await sendJson(reply, {
+      type: 'about:blank',
+      title: STATUS_CODES[status] ?? 'Error',
+      status,
+      code,
+      detail: message,
+      ...(failure?.detail === undefined ? {} : { context: failure.detail }),
+    })
   }
+}
+
+/** As bytes: to text Fastify would add a charset, which neither media type has. */
+async function sendJson(reply: FastifyReply, body: object): Promise<void> {
+  await reply.send(Buffer.from(JSON.stringify(body)))
 }
 
 function isRegistryRoute(request: FastifyRequest): boolean {
