@@ -86,7 +86,7 @@ function crossesSubjects({ from, to }: Import): boolean {
 }
 
 function isPlaced(subject: string): boolean {
-  return subject !== 'settings.ts'
+  return subject !== 'settings.ts' && subject !== 'settings-document.ts'
 }
 
 function levelOf(subject: string): number {
