@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { decideVerdict } from './decide-verdict.ts'
+import { defaultPolicyText, parsePolicy, stageOf } from './policy-document.ts'
+import { evaluateRules } from './rules/index.ts'
+import type { Evidence, ManualDecision, RuleOutcome, Verdict } from './types.ts'
+
+const day = 24 * 3_600_000
+const now = 1_000 * day
+
+const outcome = fc.constantFrom('pass' as const, 'fail' as const, 'undetermined' as const)
+const outcomes = fc
+  .array(outcome, { maxLength: 5 })
+  .map((list) => list.map((one): RuleOutcome => ({ rule: 'r', outcome: one, message: '' })))
+const previous = fc.option(
+  fc.constantFrom('pending', 'cleared', 'recalled', 'quarantined').map((state): Verdict => {
+    const grace = state === 'recalled' ? { graceUntil: now + day } : {}
+    return { state: state as 'pending', reasons: [], policyVersion: 1, judgedAt: 0, ...grace }
+  }),
+  { nil: undefined },
+)
+
+function decide(
+  list: readonly RuleOutcome[],
+  before: Verdict | undefined,
+  manual?: ManualDecision,
+  at = now,
+): Verdict {
+  return decideVerdict({
+    outcomes: list,
+    previous: before,
+    manual,
+    policyVersion: 1,
+    recallGraceMs: 3 * day,
+    now: at,
+  })
+}
+
+describe('a verdict', () => {
+  test('is cleared exactly when every rule passes, whatever was before', () => {
+    fc.assert(
+      fc.property(outcomes, previous, (list, before) => {
+        const holds = list.every((one) => one.outcome === 'pass')
+        assert.equal(decide(list, before).state === 'cleared', holds)
+      }),
+    )
+  })
+
+  test('is never quarantined without a failure, unless a recall ran out', () => {
+    fc.assert(
+      fc.property(outcomes, previous, (list, before) => {
+        const { state } = decide(list, before)
+        if (state === 'quarantined') assert.ok(list.some((one) => one.outcome === 'fail'))
+      }),
+    )
+  })
+
+  test('that was cleared is recalled with a grace, which does not grow, and quarantined after it', () => {
+    const failed: RuleOutcome[] = [{ rule: 'r', outcome: 'fail', message: '' }]
+    const cleared = decide([], undefined)
+    const recalled = decide(failed, cleared)
+    assert.equal(recalled.state, 'recalled')
+    assert.equal(recalled.graceUntil, now + 3 * day)
+    assert.equal(decide(failed, recalled, undefined, now + day).graceUntil, now + 3 * day)
+    assert.equal(decide(failed, recalled, undefined, now + 3 * day).state, 'quarantined')
+    assert.equal(decide([], recalled).state, 'cleared')
+  })
+
+  test('by hand stands above the rules', () => {
+    const manual = { reason: 'x', decidedBy: 'alice', decidedAt: now }
+    fc.assert(
+      fc.property(outcomes, previous, (list, before) => {
+        assert.equal(decide(list, before, { ...manual, kind: 'quarantine' }).state, 'quarantined')
+        assert.equal(decide(list, before, { ...manual, kind: 'release' }).state, 'cleared')
+      }),
+    )
+  })
+})
+
+function evidence(change: Partial<Evidence> = {}): Evidence {
+  return {
+    now,
+    scan: { state: 'done', packages: 1 },
+    report: { databaseVersion: 'v', databaseBuiltAt: now - day, findings: [], gaps: [] },
+    signatures: { status: 'unsigned', keys: [], signatures: [] },
+    base: { status: 'unknown' },
+    ...change,
+  }
+}
+
+const finding = {
+  id: 'CVE-2026-1',
+  aliases: [],
+  severity: 'critical' as const,
+  summary: '',
+  packageType: 'npm' as const,
+  packageName: 'a',
+  installedVersion: '1',
+  purl: '',
+  path: '',
+  layerDigest: '',
+  source: '',
+}
+const report = (change: object): Partial<Evidence> => ({
+  report: { databaseVersion: 'v', databaseBuiltAt: now - day, findings: [], gaps: [], ...change },
+})
+const critical = { findings: { atLeast: 'critical' as const, onlyFixed: true } }
+
+const cases: readonly [
+  name: string,
+  rules: Parameters<typeof evaluateRules>[0],
+  change: Partial<Evidence>,
+  expected: string,
+][] = [
+  ['scanned', { scanned: true }, {}, 'pass'],
+  ['not scanned yet', { scanned: true }, { scan: { state: 'missing', packages: 0 } }, 'undetermined'],
+  [
+    'pitfall 16: the scanner failed',
+    { scanned: true },
+    { scan: { state: 'failed', packages: 0, error: 'x' } },
+    'undetermined',
+  ],
+  ['no findings', critical, {}, 'pass'],
+  ['pitfall 16: no database', critical, { report: undefined }, 'undetermined'],
+  [
+    'a critical finding with a fix',
+    critical,
+    report({ findings: [{ ...finding, fixedVersion: '2' }] }),
+    'fail',
+  ],
+  ['a critical finding without a fix', critical, report({ findings: [finding] }), 'pass'],
+  [
+    'a critical finding without a fix, all asked',
+    { findings: { atLeast: 'high' } },
+    report({ findings: [finding] }),
+    'fail',
+  ],
+  [
+    'a finding below the line',
+    critical,
+    report({ findings: [{ ...finding, severity: 'high', fixedVersion: '2' }] }),
+    'pass',
+  ],
+  ['what no source covers', critical, report({ gaps: [{ ecosystem: 'npm', packages: 3 }] }), 'undetermined'],
+  ['a young database', { databaseAge: { maxDays: 7 } }, {}, 'pass'],
+  [
+    'pitfall 16: an old database',
+    { databaseAge: { maxDays: 7 } },
+    report({ databaseBuiltAt: now - 8 * day }),
+    'fail',
+  ],
+  ['unsigned', { signedBy: { keys: ['a'] } }, {}, 'undetermined'],
+  [
+    'signed',
+    { signedBy: { keys: ['a'] } },
+    { signatures: { status: 'verified', keys: ['a'], signatures: [] } },
+    'pass',
+  ],
+  [
+    'signed by another',
+    { signedBy: { keys: ['a'] } },
+    { signatures: { status: 'verified', keys: ['b'], signatures: [] } },
+    'undetermined',
+  ],
+  [
+    'one of two',
+    { signedBy: { keys: ['a', 'b'] } },
+    { signatures: { status: 'verified', keys: ['a'], signatures: [] } },
+    'undetermined',
+  ],
+  [
+    'one of two is enough',
+    { signedBy: { keys: ['a', 'b'], threshold: 1 } },
+    { signatures: { status: 'verified', keys: ['b'], signatures: [] } },
+    'pass',
+  ],
+  [
+    'pitfall 17: a foreign signature',
+    { signedBy: { keys: ['a'] } },
+    { signatures: { status: 'untrusted', keys: [], signatures: [] } },
+    'fail',
+  ],
+  [
+    'an approved base',
+    { approvedBase: true },
+    { base: { status: 'approved', name: 'x', version: '1' } },
+    'pass',
+  ],
+  [
+    'a withdrawn base',
+    { approvedBase: true },
+    { base: { status: 'withdrawn', name: 'x', version: '1' } },
+    'fail',
+  ],
+  ['an unknown base', { approvedBase: true }, {}, 'fail'],
+]
+for (const [name, rules, change, expected] of cases) {
+  test(`rule: ${name} is ${expected}`, () => {
+    assert.deepEqual(
+      evaluateRules(rules, evidence(change)).map((one) => one.outcome),
+      [expected],
+    )
+  })
+}
+
+test('the built-in policy is valid, and the longest prefix tells the stage', () => {
+  const policy = parsePolicy(defaultPolicyText)
+  assert.equal(stageOf(policy, 'staging/a')?.name, 'staging')
+  assert.equal(stageOf(policy, 'stagingx/a'), undefined)
+  const nested = parsePolicy(
+    'stages:\n  - {name: a, prefix: x, rules: {}}\n  - {name: b, prefix: x/y, rules: {}}\n',
+  )
+  assert.equal(stageOf(nested, 'x/y/app')?.name, 'b')
+})
+
+const mistakes: readonly [text: string, message: RegExp][] = [
+  [
+    'stages:\n  - name: dev\n    prefix: dev\n    rules: { scand: true }',
+    /line 4: "scand" is not known here; did you mean scanned/,
+  ],
+  ['stages: []', /stages/],
+  [
+    'stages:\n  - {name: a, prefix: x, rules: {}}\n  - {name: a, prefix: y, rules: {}}',
+    /two stages have the name a/,
+  ],
+  ['stages:\n  - {name: a, prefix: x, rules: {signedBy: {keys: [k], threshold: 2}}}', /can never be met/],
+  ['stages:\n  - {name: a, prefix: x, rules: {findings: {atLeast: awful}}}', /atLeast/],
+  ['a: [', /policy is not valid/],
+  ['a: 1\na: 2', /unique/i],
+]
+for (const [text, message] of mistakes) {
+  test(`refused: ${JSON.stringify(text.slice(0, 60))}`, () => assert.throws(() => parsePolicy(text), message))
+}
