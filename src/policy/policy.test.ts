@@ -16,7 +16,7 @@ const outcomes = fc
 const previous = fc.option(
   fc.constantFrom('pending', 'cleared', 'recalled', 'quarantined').map((state): Verdict => {
     const grace = state === 'recalled' ? { graceUntil: now + day } : {}
-    return { state: state as 'pending', reasons: [], policyVersion: 1, judgedAt: 0, ...grace }
+    return { state: state, reasons: [], policyVersion: 1, judgedAt: 0, ...grace }
   }),
   { nil: undefined },
 )

@@ -1,9 +1,12 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { FastifyReply } from 'fastify'
 import { deleteBlob } from './delete-content.ts'
 import { RegistryFailure } from './failures.ts'
 import { parseRange } from './parse-headers.ts'
 import type { RegistryParts } from './parts.ts'
 import type { Handlers } from './routes.ts'
 import { findLinkedBlob, findRepository, linkBlob } from './store.ts'
+import type { ByteRange, Location } from './types.ts'
 
 /** Pulling and deleting blobs. */
 export function blobHandlers(parts: RegistryParts): Pick<Handlers, 'blob'> {
@@ -32,7 +35,32 @@ export function blobHandlers(parts: RegistryParts): Pick<Handlers, 'blob'> {
     if (range) reply.code(206).header('content-range', `bytes ${range.first}-${range.last}/${blob.size}`)
     const length = range ? range.last - range.first + 1 : blob.size
     reply.header('content-length', length)
-    return length === 0 ? reply.send(Buffer.alloc(0)) : reply.send(blobs.open(blob.location, range))
+    if (length === 0) return reply.send(Buffer.alloc(0))
+    if ((await blobs.sizeOf(blob.location)) === undefined) {
+      throw new Error(
+        `blob ${path.digest} has a row, but no bytes at ${blob.location}; pushing it again repairs it`,
+      )
+    }
+    return sendBytes(reply, blob.location, range)
+  }
+
+  /** Past Fastify's streams: the same few buffers are read into and written from, which is twice as fast. */
+  const sendBytes = async (
+    reply: FastifyReply,
+    location: Location,
+    range: ByteRange | undefined,
+  ): Promise<FastifyReply> => {
+    reply.hijack()
+    reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders)
+    try {
+      await blobs.copyTo(location, reply.raw, range)
+      reply.raw.end()
+    } catch (error) {
+      // The status line is sent already: a connection that breaks off is what tells the client.
+      reply.log.warn({ err: error }, 'a pull broke off')
+      reply.raw.destroy()
+    }
+    return reply
   }
 
   /** A pusher that learns that a blob is here will not send it: it has to stay until the manifest comes. */

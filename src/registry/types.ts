@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import type { DatabaseTransaction } from '../database/index.ts'
 import type { Action, Caller } from '../identity/index.ts'
 import type { Digest } from '../kernel/digest.ts'
@@ -17,6 +17,8 @@ export type Location = string
 export interface BlobStore {
   /** Streams the bytes, or part of them. The stream fails when there are none at the location. */
   open(location: Location, range?: ByteRange): Readable
+  /** Writes the bytes, or part of them, to a sink that it neither ends nor destroys. Rejects when it closes. */
+  copyTo(location: Location, sink: Writable, range?: ByteRange): Promise<void>
   /** Size in bytes, or undefined when nothing is there. */
   sizeOf(location: Location): Promise<number | undefined>
   /** Removes the bytes. Nothing there is not an error. */

@@ -48,7 +48,7 @@ describe('pitfall 3: a token', () => {
     key: Parameters<SignJWT['sign']>[0],
   ): Promise<number> {
     const token = await new SignJWT(claims)
-      .setProtectedHeader({ alg: 'ES256', typ: 'JWT', ...header } as never)
+      .setProtectedHeader({ alg: 'ES256', typ: 'JWT', ...header })
       .setSubject('user:1')
       .setIssuer('pratique')
       .setAudience('pratique')

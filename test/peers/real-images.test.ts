@@ -134,12 +134,20 @@ describe('a real Debian image', () => {
   })
 
   const copyIn = (image: string, layout = 'layout'): string[] => [
-    ...['copy', '--dest-tls-verify=false', '--dest-creds', `admin:${product.password}`],
-    ...[`oci:${folder}/${layout}:latest`, `docker://${product.host}/${image}`],
+    'copy',
+    '--dest-tls-verify=false',
+    '--dest-creds',
+    `admin:${product.password}`,
+    `oci:${folder}/${layout}:latest`,
+    `docker://${product.host}/${image}`,
   ]
   const copyOut = (image: string): string[] => [
-    ...['copy', '--src-tls-verify=false', '--src-creds', consumer],
-    ...[`docker://${product.host}/${image}`, `oci:${folder}/out:latest`],
+    'copy',
+    '--src-tls-verify=false',
+    '--src-creds',
+    consumer,
+    `docker://${product.host}/${image}`,
+    `oci:${folder}/out:latest`,
   ]
 })
 

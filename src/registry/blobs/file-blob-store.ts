@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, opendir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
+import { copyFile } from './copy-file.ts'
 import { algorithmOf, hexOf, type Digest } from '../../kernel/digest.ts'
 import type { BlobStore, ByteRange, Location, StoredBytes, UploadStore } from '../types.ts'
 
@@ -37,6 +38,16 @@ export class FileBlobStore implements BlobStore, UploadStore {
     return createReadStream(this.#pathOf(location), { highWaterMark: readSizeBytes, ...part })
   }
 
+  async copyTo(location: Location, sink: Writable, range?: ByteRange): Promise<void> {
+    const file = await open(this.#pathOf(location), 'r')
+    try {
+      const last = range?.last ?? (await file.stat()).size - 1
+      await copyFile(file, range?.first ?? 0, last, sink)
+    } finally {
+      await file.close()
+    }
+  }
+
   async sizeOf(location: Location): Promise<number | undefined> {
     return sizeOfFile(this.#pathOf(location))
   }
@@ -66,9 +77,17 @@ export class FileBlobStore implements BlobStore, UploadStore {
     const file = await open(this.#uploadPath(id), 'r+')
     try {
       let position = (await file.stat()).size
-      for await (const batch of gather(chunks)) {
-        await writeAll(file, batch, position)
-        position += batch.reduce((sum, chunk) => sum + chunk.length, 0)
+      // The next batch arrives while the one before is written; never more than two are held.
+      let writing: Promise<void> = Promise.resolve()
+      try {
+        for await (const batch of gather(chunks)) {
+          await writing
+          writing = writeAll(file, batch, position)
+          writing.catch(() => {})
+          position += batch.reduce((sum, chunk) => sum + chunk.length, 0)
+        }
+      } finally {
+        await writing
       }
       return position
     } finally {
