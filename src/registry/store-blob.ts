@@ -19,7 +19,7 @@ type StoreParts = Pick<RegistryParts, 'database' | 'blobs' | 'clock' | 'limits'>
  */
 export async function storeStagedBlob(parts: StoreParts, staged: Staged, digest: Digest): Promise<void> {
   const held = await findBlob(parts.database, digest)
-  if (held && (await parts.blobs.equals(staged.id, held.location))) {
+  if (held && (await isIntact(parts, staged.id, held.location))) {
     if (await link(parts, staged, digest, { expected: held.location })) {
       await parts.blobs.discard(staged.id)
       return
@@ -28,7 +28,31 @@ export async function storeStagedBlob(parts: StoreParts, staged: Staged, digest:
   }
   const size = await parts.blobs.stagedBytes(staged.id)
   const written = await parts.blobs.commit(staged.id, digest)
+  await remember(parts, written)
   await link(parts, staged, digest, { written, size: size ?? 0, damaged: held?.location })
+}
+
+/** How long a location counts as checked while nothing shows that its bytes were touched. */
+const intactForMs = 10 * 60_000
+const maximumRemembered = 10_000
+
+const intact = new Map<Location, { readonly stamp: string; readonly until: number }>()
+
+/** The held bytes are those that were staged; not read again when they were checked a short while ago. */
+async function isIntact(parts: StoreParts, stagedId: string, location: Location): Promise<boolean> {
+  const known = intact.get(location)
+  if (known && known.until > parts.clock.now() && known.stamp === (await parts.blobs.stampOf(location)))
+    return true
+  if (!(await parts.blobs.equals(stagedId, location))) return false
+  await remember(parts, location)
+  return true
+}
+
+async function remember(parts: StoreParts, location: Location): Promise<void> {
+  const stamp = await parts.blobs.stampOf(location)
+  if (stamp === undefined) return
+  intact.set(location, { stamp, until: parts.clock.now() + intactForMs })
+  if (intact.size > maximumRemembered) intact.delete(intact.keys().next().value as Location)
 }
 
 /** Stores bytes that are in memory as a blob of the repository. Gives their digest. */

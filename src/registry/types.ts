@@ -21,6 +21,8 @@ export interface BlobStore {
   copyTo(location: Location, sink: Writable, range?: ByteRange): Promise<void>
   /** Size in bytes, or undefined when nothing is there. */
   sizeOf(location: Location): Promise<number | undefined>
+  /** A text that is another one when the bytes were changed from outside; undefined when nothing is there. */
+  stampOf(location: Location): Promise<string | undefined>
   /** Removes the bytes. Nothing there is not an error. */
   remove(location: Location): Promise<void>
   /** Every location with the time it was written, in no order. */

@@ -21,6 +21,8 @@ export function blobStoreContract(open: () => Promise<BlobStore & UploadStore>):
     const location = await store.commit(id, digestOf('one two'))
     assert.equal((await buffer(store.open(location))).toString(), 'one two')
     assert.equal(await store.sizeOf(location), 7)
+    assert.ok(await store.stampOf(location))
+    assert.equal(await store.stampOf(location), await store.stampOf(location))
     assert.equal(await store.stagedBytes(id), undefined)
   })
 

@@ -52,6 +52,11 @@ export class FileBlobStore implements BlobStore, UploadStore {
     return sizeOfFile(this.#pathOf(location))
   }
 
+  async stampOf(location: Location): Promise<string | undefined> {
+    const found = await stat(this.#pathOf(location)).catch(ignoreMissing)
+    return found && [found.ino, found.size, found.mtimeMs, found.ctimeMs].join(' ')
+  }
+
   async remove(location: Location): Promise<void> {
     await rm(this.#pathOf(location), { force: true })
   }
