@@ -13,6 +13,8 @@ export interface Principal {
   readonly subject: string
   readonly name: string
   readonly administrator: boolean
+  /** A registry token that was made with a credential that nothing narrows; see `isEntitled`. */
+  readonly isFull?: boolean
   /** What the credential in use is narrowed to; undefined: all that the account may. */
   readonly limits?: readonly CredentialLimit[]
 }
