@@ -23,8 +23,7 @@ export function failureRenderer(statuses: FailureStatuses) {
     const message =
       failure?.message ?? `something went wrong here; the log has it under request ${request.id}`
     reply.code(status).headers(failure?.headers ?? {})
-    // A body that was not read would be taken for the next request on this connection.
-    if (!request.raw.complete) reply.header('connection', 'close')
+    if (status === 408 || hasMuchLeft(request)) reply.header('connection', 'close')
     if (isRegistryRoute(request)) {
       reply.type('application/json')
       await sendJson(reply, { errors: [{ code, message, detail: failure?.detail ?? null }] })
@@ -40,6 +39,20 @@ export function failureRenderer(statuses: FailureStatuses) {
       ...(failure?.detail === undefined ? {} : { context: failure.detail }),
     })
   }
+}
+
+const maximumDiscardedBytes = 16 * 1024 * 1024
+
+/**
+ * What is left of a small body Node reads and drops, so that the client can finish sending and read the
+ * answer. A large one, or one of unknown length, costs the connection instead.
+ */
+function hasMuchLeft({ raw }: FastifyRequest): boolean {
+  if (raw.complete) return false
+  const length = raw.headers['content-length']
+  return length === undefined
+    ? raw.headers['transfer-encoding'] !== undefined
+    : Number(length) > maximumDiscardedBytes
 }
 
 /** As bytes: to text Fastify would add a charset, which neither media type has. */

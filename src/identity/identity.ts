@@ -104,16 +104,14 @@ export class Identity {
 
   /**
    * Like `mayAccess`, but of the credential that a registry token was made with: a client that only asked for
-   * `pull` to check what it pushed is still one of those who push.
+   * `pull` to check what it pushed is still one of those who push, and one that mounts a blob need not have
+   * asked for the source.
    */
   isEntitled = async (caller: Caller, action: Action, repository: RepositoryName): Promise<boolean> => {
-    const { principal, sourceAddress } = caller
-    const limits = principal.limits?.map((limit) => ({ ...limit, actions: limit.entitled ?? limit.actions }))
-    return this.mayAccess(
-      { principal: { ...principal, ...(limits ? { limits } : {}) }, sourceAddress },
-      action,
-      repository,
-    )
+    const { limits, ...principal } = caller.principal
+    const wider = limits?.map((limit) => ({ ...limit, actions: limit.entitled ?? limit.actions }))
+    const holder = wider && !principal.isFull ? { ...principal, limits: wider } : principal
+    return this.mayAccess({ principal: holder, sourceAddress: caller.sourceAddress }, action, repository)
   }
 
   /** Throws unless the caller administers the whole installation. */

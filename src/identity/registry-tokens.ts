@@ -23,6 +23,7 @@ interface Claims extends JWTPayload {
   readonly name?: string
   readonly kind?: Principal['kind']
   readonly limits?: readonly CredentialLimit[]
+  readonly full?: boolean
 }
 
 /**
@@ -56,7 +57,12 @@ export class RegistryTokens {
       return { repository, actions, entitled, ...(project ? { projectId: project.id } : {}) }
     })
     if (isCatalog) limits.push({ actions: ['pull'] })
-    const token = await new SignJWT({ name: principal.name, kind: principal.kind, limits })
+    const token = await new SignJWT({
+      name: principal.name,
+      kind: principal.kind,
+      limits,
+      full: !principal.limits,
+    })
       .setProtectedHeader({ alg: tokenAlgorithm, typ: 'JWT', kid: id })
       .setSubject(principal.subject)
       .setIssuer(issuer)
@@ -74,10 +80,17 @@ export class RegistryTokens {
     if (known && known.until > this.#clock.now()) return known.principal
     if (token.length > maximumTokenBytes) throw refused('it is too long')
     const claims = await this.#readClaims(token)
-    const { sub, name, kind, limits, exp } = claims
+    const { sub, name, kind, limits, full, exp } = claims
     if (!sub || typeof name !== 'string' || !kind || !Array.isArray(limits) || !exp)
       throw refused('claims are missing')
-    const principal: Principal = { kind, subject: sub, name, administrator: false, limits }
+    const principal: Principal = {
+      kind,
+      subject: sub,
+      name,
+      administrator: false,
+      isFull: full === true,
+      limits,
+    }
     this.#verified.set(token, { principal, until: exp * 1000 })
     if (this.#verified.size > maximumVerified) {
       this.#verified.delete(this.#verified.keys().next().value as string)

@@ -60,7 +60,7 @@ async function mayPull(
   digest: Digest,
   caller: Caller,
 ): Promise<boolean> {
-  if (!(await parts.mayAccess(caller, 'pull', repository.name))) return false
+  if (!(await parts.isEntitled(caller, 'pull', repository.name))) return false
   try {
     await parts.pullGate({ caller, repository, target: { kind: 'blob', digest } })
     return true

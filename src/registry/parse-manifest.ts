@@ -181,7 +181,7 @@ function reference(
     digest: readDescriptor(descriptor, field),
     size: descriptor.size,
     kind,
-    required: !(isForeign && (descriptor.urls ?? []).length > 0),
+    required: !isForeign,
   }
 }
 

@@ -30,6 +30,8 @@ export interface RegistryParts {
   readonly limits: RegistryLimits
   readonly requireAccess: RequireAccess
   readonly mayAccess: MayAccess
+  /** Like `mayAccess`, but of the credential behind a registry token, whatever scopes the client asked for. */
+  readonly isEntitled: MayAccess
   /** Throws UNAUTHORIZED with a challenge when the caller has to sign in first. */
   requireSignIn(caller: Caller): Promise<void>
   /** The project of a repository; made for an administrator who pushes first. Throws when there is none. */

@@ -275,3 +275,27 @@ describe('pulling a blob', () => {
     assert.equal((await registry.call('HEAD', path)).status, 404)
   })
 })
+
+test('a client whose token only covers the target can mount what its account may pull, and nothing else', async () => {
+  const digest = await registry.pushBlob('conform/mount-source', 'mounted with a narrow token')
+  const tokenFor = async (authorization: string): Promise<string> => {
+    const url = `${registry.product.url}/token?service=pratique&scope=repository:${repository}:pull,push`
+    const answer = await fetch(url, { headers: { authorization } })
+    return `Bearer ${((await answer.json()) as { token: string }).token}`
+  }
+  const administrator = await tokenFor(registry.product.basic())
+  const query = `?mount=${digest}&from=conform/mount-source`
+  assert.equal((await registry.call('POST', uploads + query, { authorization: administrator })).status, 201)
+  const { body } = await registry.product.api('POST', '/api/v1/robots', {
+    name: 'narrow',
+    actions: ['pull', 'push'],
+    repositories: repository,
+  })
+  const { loginName, secret } = body as { loginName: string; secret: string }
+  const robot = await tokenFor(registry.product.basic(loginName, secret))
+  const other = await registry.pushBlob('conform/mount-source', 'not for the robot')
+  const refused = await registry.call('POST', `${uploads}?mount=${other}&from=conform/mount-source`, {
+    authorization: robot,
+  })
+  assert.equal(refused.status, 202)
+})
