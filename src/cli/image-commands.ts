@@ -189,7 +189,7 @@ function printVerdict(verdict: VerdictBody): void {
 function printScan(scan: ScanBody): void {
   const platform = scan.platform ? ` (${scan.platform})` : ''
   print(
-    `${shortDigest(scan.digest)}${platform}: ${scan.operatingSystem ?? 'no operating system'}, ${scan.packages} packages`,
+    `${shortDigest(scan.digest)}${platform}: ${scan.operatingSystem ?? 'no operating system'}, ${scan.packages} ${scan.packages === 1 ? 'package' : 'packages'}`,
   )
   if (scan.state !== 'done')
     return print(

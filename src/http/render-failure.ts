@@ -7,6 +7,7 @@ export const httpFailures = {
   NOT_FOUND: 404,
   REQUEST_INVALID: 400,
   UNSUPPORTED: 405,
+  BODY_TOO_LARGE: 413,
 } as const satisfies FailureStatuses
 
 /**

@@ -3,7 +3,11 @@ import type { Rule } from './index.ts'
 export const scanned: Rule = (rules, { scan }) => {
   if (!rules.scanned) return undefined
   if (scan.state === 'done') {
-    return { rule: 'scanned', outcome: 'pass', message: `scanned: ${scan.packages} packages found` }
+    return {
+      rule: 'scanned',
+      outcome: 'pass',
+      message: `scanned: ${scan.packages} ${scan.packages === 1 ? 'package' : 'packages'} found`,
+    }
   }
   const message =
     scan.state === 'failed'
