@@ -8,14 +8,18 @@ import { RegistryFailure } from './failures.ts'
 export async function* readBody(request: IncomingMessage, idleMs: number): AsyncIterable<Uint8Array> {
   // The request stays open after an early end, so that the refusal can still be answered.
   const chunks = request.iterator({ destroyOnReturn: false })
-  const idle = Promise.withResolvers<never>()
-  idle.promise.catch(() => {})
+  let giveUp = (_error: Error): void => {}
   const timer = setTimeout(() => {
-    idle.reject(new RegistryFailure('BODY_TIMEOUT', `no byte of the body came for ${idleMs} ms`))
+    giveUp(new RegistryFailure('BODY_TIMEOUT', `no byte of the body came for ${idleMs} ms`))
   }, idleMs)
   try {
     for (;;) {
-      const { done, value } = await Promise.race([chunks.next(), idle.promise])
+      // A promise of its own for each chunk: racing with one that lives as long as the body would keep
+      // every chunk in memory until its end.
+      const next = Promise.withResolvers<IteratorResult<unknown>>()
+      giveUp = next.reject
+      chunks.next().then(next.resolve, next.reject)
+      const { done, value } = await next.promise
       if (done) break
       timer.refresh()
       yield value as Uint8Array
