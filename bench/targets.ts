@@ -18,7 +18,7 @@ const password = 'benchmark-password'
 /** Starts our server as its users do, on a fresh data folder. */
 export async function startPratique(folder: string): Promise<Target> {
   const port = await freePort()
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../src/cli/main.ts'), 'serve'], {
+  const child = spawn(join(import.meta.dirname, '../bin/pratique'), ['serve'], {
     env: {
       ...process.env,
       PRATIQUE_DATA_DIR: folder,

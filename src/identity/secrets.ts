@@ -7,7 +7,7 @@ const argon2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 const minimumPasswordLength = 8
 const maximumPasswordLength = 256
 /** Verifications at the same time, so that a flood of sign-ins cannot take all memory. */
-const maximumParallel = 4
+const maximumParallel = 2
 
 /** Hashes a password with Argon2id. Throws ACCOUNT_INVALID for one that is too short or too long. */
 export async function hashPassword(password: string): Promise<string> {

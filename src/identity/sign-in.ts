@@ -31,6 +31,7 @@ export class SignIn {
   readonly #parts: SignInParts
   readonly #key = randomBytes(32)
   readonly #remembered = new Map<string, { principal: Principal; stamp: string; until: number }>()
+  readonly #pending = new Map<string, Promise<Principal>>()
   readonly #failures = new Map<string, { count: number; since: number }>()
 
   constructor(parts: SignInParts) {
@@ -47,6 +48,15 @@ export class SignIn {
     if (known && known.until > this.#parts.clock.now() && (await this.#stampOf(name)) === known.stamp) {
       return known.principal
     }
+    // Clients open many connections at once with the same credential: one slow hash serves them all.
+    const pending = this.#pending.get(key)
+    if (pending) return pending
+    const checking = this.#check(key, name, secret, sourceAddress).finally(() => this.#pending.delete(key))
+    this.#pending.set(key, checking)
+    return checking
+  }
+
+  async #check(key: string, name: string, secret: string, sourceAddress: string): Promise<Principal> {
     this.#checkAttempts(name, sourceAddress)
     const found = name.startsWith(robotPrefix)
       ? await this.#robot(name, secret)

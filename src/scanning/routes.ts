@@ -108,7 +108,7 @@ export function scanningRoutes(app: FastifyInstance, parts: ScanningRouteParts):
         limit: 1,
       })
       if (attached) reply.header('docker-content-digest', attached.digest)
-      return reply.type(mediaTypes.cycloneDx).send(makeSbom(image.digest, inventory))
+      return reply.type(mediaTypes.cycloneDx).send(await makeSbom(image.digest, inventory))
     },
   )
 

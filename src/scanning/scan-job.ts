@@ -68,7 +68,7 @@ async function attachSbom(
   mediaType: string,
   inventory: Inventory,
 ): Promise<void> {
-  const sbom = makeSbom(digest, inventory)
+  const sbom = await makeSbom(digest, inventory)
   const empty = Buffer.from('{}')
   const document = {
     schemaVersion: 2,

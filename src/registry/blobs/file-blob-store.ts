@@ -4,13 +4,14 @@ import { mkdir, open, opendir, rename, rm, stat, type FileHandle } from 'node:fs
 import { dirname, join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { copyFile } from './copy-file.ts'
+import { releaseBuffers } from './release-buffers.ts'
 import { algorithmOf, hexOf, type Digest } from '../../kernel/digest.ts'
 import type { BlobStore, ByteRange, Location, StoredBytes, UploadStore } from '../types.ts'
 
 /** Bytes read from a file at a time, for pulls. */
 const readSizeBytes = 512 * 1024
 /** Bytes gathered before a write to a file, for pushes. */
-const writeSizeBytes = 1024 * 1024
+const writeSizeBytes = 256 * 1024
 
 /**
  * Blobs as files: `blobs/<algorithm>/<2 hex>/<hex>.<random>` and `uploads/<id>`. A blob is written beside,
@@ -89,7 +90,9 @@ export class FileBlobStore implements BlobStore, UploadStore {
           await writing
           writing = writeAll(file, batch, position)
           writing.catch(() => {})
-          position += batch.reduce((sum, chunk) => sum + chunk.length, 0)
+          const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0)
+          position += bytes
+          releaseBuffers(bytes)
         }
       } finally {
         await writing

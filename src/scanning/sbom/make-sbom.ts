@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import * as CycloneDX from '@cyclonedx/cyclonedx-library'
 import { PackageURL } from 'packageurl-js'
 import type { Inventory } from '../types.ts'
 
@@ -7,7 +6,9 @@ import type { Inventory } from '../types.ts'
  * The inventory as a CycloneDX 1.6 document. The same image always gives the same bytes: its serial number
  * comes from the digest, and there is no time in it.
  */
-export function makeSbom(digest: string, inventory: Inventory): Buffer {
+export async function makeSbom(digest: string, inventory: Inventory): Promise<Buffer> {
+  // Loaded when the first SBOM is made: it takes 20 MB that a registry without scans need not hold.
+  const CycloneDX = await import('@cyclonedx/cyclonedx-library')
   const bom = new CycloneDX.Models.Bom({ version: 1, serialNumber: `urn:uuid:${uuidOf(digest)}` })
   bom.metadata.component = new CycloneDX.Models.Component(CycloneDX.Enums.ComponentType.Container, digest, {
     bomRef: digest,
