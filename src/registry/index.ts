@@ -26,7 +26,6 @@ export {
   linkBlob,
   linkManifest,
   listRepositories,
-  listTags,
   resolveReference,
   setTag,
   type BlobRow,

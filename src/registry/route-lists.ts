@@ -1,10 +1,12 @@
+import type { FastifyReply } from 'fastify'
 import { mediaTypes } from '../kernel/media-types.ts'
 import { RegistryFailure } from './failures.ts'
 import { listReferrers } from './list-referrers.ts'
 import { parsePageSize } from './parse-headers.ts'
 import type { RegistryParts } from './parts.ts'
 import type { Handlers } from './routes.ts'
-import { findRepository, listRepositories, listTags } from './store.ts'
+import type { RepositoryRef } from './types.ts'
+import { findRepository, listAllTags, listRepositories, listTags } from './store.ts'
 
 /** Repositories that are looked at for one page of the catalog, whoever may see them. */
 const catalogBatch = 500
@@ -46,14 +48,29 @@ export function listHandlers(
     if (!repository) throw new RegistryFailure('NAME_UNKNOWN', `there is no repository ${path.repository}`)
     const size = parsePageSize(query.get('n'))
     const last = query.get('last') ?? ''
-    // Without `n` clients expect every tag; with it a page that is never larger than we allow.
-    const limit = size === undefined ? undefined : Math.min(size, limits.pageSize)
-    const names = await listTags(database, repository.id, last, limit === undefined ? undefined : limit + 1)
-    const page = limit === undefined ? names : names.slice(0, limit)
-    if (limit !== undefined && limit > 0 && names.length > limit) {
-      reply.header('link', nextLink(`/v2/${path.repository}/tags/list`, limit, page))
+    return reply.type('application/json').send(
+      size === undefined
+        ? // Without `n` clients expect every tag.
+          `{"name":"${path.repository}","tags":${await listAllTags(database, repository.id, last)}}`
+        : JSON.stringify({
+            name: path.repository,
+            tags: await pageOfTags(reply, repository, last, Math.min(size, limits.pageSize)),
+          }),
+    )
+  }
+
+  const pageOfTags = async (
+    reply: FastifyReply,
+    repository: RepositoryRef,
+    last: string,
+    size: number,
+  ): Promise<string[]> => {
+    const names = await listTags(database, repository.id, last, size + 1)
+    const page = names.slice(0, size)
+    if (size > 0 && names.length > size) {
+      reply.header('link', nextLink(`/v2/${repository.name}/tags/list`, size, page))
     }
-    return reply.type('application/json').send(JSON.stringify({ name: path.repository, tags: page }))
+    return page
   }
 
   const referrers: Handlers['referrers']['GET'] = async ({ path, query, request, reply }) => {

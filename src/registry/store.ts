@@ -273,16 +273,34 @@ export async function listTags(
   database: Handle,
   repositoryId: string,
   last: string,
-  limit: number | undefined,
+  limit: number,
 ): Promise<string[]> {
-  const query = database
-    .selectFrom('tag')
+  const rows = await tagsAfter(database, repositoryId, last)
     .select('name')
-    .where('repository_id', '=', repositoryId)
-    .where('name', '>', last)
     .orderBy('name')
-  const rows = await (limit === undefined ? query : query.limit(limit)).execute()
+    .limit(limit)
+    .execute()
   return rows.map((row) => row.name)
+}
+
+/**
+ * Every tag name in byte order after `last`, as the text of a JSON array. The database joins the names: a
+ * hundred thousand rows would each cost an object. The grammar of tags has nothing that JSON escapes.
+ */
+export async function listAllTags(database: Handle, repositoryId: string, last: string): Promise<string> {
+  const { names } = await tagsAfter(database, repositoryId, last)
+    .select(({ fn, val }) =>
+      fn
+        .agg<string | null>('string_agg', ['name', val('","')])
+        .orderBy('name')
+        .as('names'),
+    )
+    .executeTakeFirstOrThrow()
+  return names === null ? '[]' : `["${names}"]`
+}
+
+function tagsAfter(database: Handle, repositoryId: string, last: string) {
+  return database.selectFrom('tag').where('repository_id', '=', repositoryId).where('name', '>', last)
 }
 
 /** Repository names in byte order after `last`, at most `limit`. */
