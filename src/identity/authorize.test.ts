@@ -48,6 +48,38 @@ test('a role holds for its actions and its repositories', () => {
   assert.equal(decide(with_, alice, 'push', 'prod/app' as RepositoryName, '').allowed, false)
 })
 
+for (const [name, bindings, mayDev, mayAll] of [
+  ['admin in the project', [binding(['admin'], '**', 'p1')], true, false],
+  ['admin on all its names', [binding(['admin'], 'dev/**')], true, false],
+  ['admin everywhere', [binding(['admin'], '**')], true, true],
+  ['admin on some of its names', [binding(['admin'], 'dev/a*')], false, false],
+  ['admin on some names, tied to the project', [binding(['admin'], 'dev/a*', 'p1')], false, false],
+  ['admin in a project of the same name before', [binding(['admin'], '**', 'p0')], false, false],
+  ['every other action in the project', [binding(['push', 'approve'], '**', 'p1')], false, false],
+] as const) {
+  test(`who administers a project, or the installation: ${name}`, () => {
+    const given = rights({ bindings: [...bindings] })
+    assert.equal(decide(given, alice, 'admin', { project: 'dev' }, '').allowed, mayDev)
+    assert.equal(decide(given, alice, 'admin', undefined, '').allowed, mayAll)
+    assert.equal(decide(given, alice, 'admin', { project: 'elsewhere' }, '').allowed, mayAll)
+  })
+}
+
+test('a network rule about a part of a project keeps its administrator out of the whole', () => {
+  const bindings = [binding(['admin'], '**', 'p1')]
+  const rule = (effect: 'allow' | 'deny', repositories: string[]): NetworkRule => ({
+    ...buildNodesOnly,
+    effect,
+    condition: { actions: ['admin'], repositories },
+  })
+  const isAllowed = (...networkRules: NetworkRule[]): boolean =>
+    decide(rights({ bindings, networkRules }), alice, 'admin', { project: 'dev' }, '').allowed
+  assert.equal(isAllowed(rule('deny', ['dev/secret'])), false)
+  assert.equal(isAllowed(rule('deny', ['prod/**'])), true)
+  assert.equal(isAllowed(rule('allow', ['dev/open']), rule('deny', ['dev/**'])), false)
+  assert.equal(isAllowed(rule('allow', ['dev/**']), rule('deny', ['dev/**'])), true)
+})
+
 test('pitfall 4: a role in a project ends with the project, also when its name comes back', () => {
   const old = rights({ bindings: [binding(['pull'], '**', 'p0')] })
   assert.equal(decide(old, alice, 'pull', app, '').allowed, false)

@@ -12,7 +12,7 @@ import { hashPassword } from './secrets.ts'
 import { personalTokenPrefix, SignIn } from './sign-in.ts'
 import { sourceAddressOf } from './source-address.ts'
 import { TokenKeys } from './token-keys.ts'
-import type { Action, Caller, Decision, Principal } from './types.ts'
+import type { Action, Caller, Decision, Place, Principal } from './types.ts'
 
 export const anonymous: Principal = {
   kind: 'anonymous',
@@ -83,9 +83,9 @@ export class Identity {
   authorize = async (
     principal: Principal,
     action: Action,
-    repository: RepositoryName | undefined,
+    place: Place,
     sourceAddress: string,
-  ): Promise<Decision> => decide(await this.#rights.current(), principal, action, repository, sourceAddress)
+  ): Promise<Decision> => decide(await this.#rights.current(), principal, action, place, sourceAddress)
 
   /** Throws DENIED with the deciding rule, or UNAUTHORIZED with a challenge for those who are not signed in. */
   requireAccess = async (caller: Caller, action: Action, repository: RepositoryName): Promise<void> => {
@@ -114,12 +114,27 @@ export class Identity {
     return this.mayAccess({ principal: holder, sourceAddress: caller.sourceAddress }, action, repository)
   }
 
-  /** Throws unless the caller administers the whole installation. */
-  requireAdministrator = async (caller: Caller): Promise<void> => {
-    const decision = await this.authorize(caller.principal, 'admin', undefined, caller.sourceAddress)
+  /** Throws unless the caller administers the project, or without one the whole installation. */
+  requireAdministrator = async (caller: Caller, project?: string): Promise<void> => {
+    const place = project === undefined ? undefined : { project }
+    const decision = await this.authorize(caller.principal, 'admin', place, caller.sourceAddress)
     if (decision.allowed) return
     if (caller.principal.kind === 'anonymous') throw this.#challenge(caller, 'this needs a sign-in')
     throw new IdentityFailure('DENIED', `this is for administrators: ${decision.rule}`)
+  }
+
+  /**
+   * Tells of a project (undefined: of the installation) whether the caller administers it. Throws unless there
+   * is something that the caller administers.
+   */
+  requireSomeAdministration = async (caller: Caller): Promise<(project: string | undefined) => boolean> => {
+    const rights = await this.#rights.current()
+    const { principal, sourceAddress } = caller
+    const isTheirs = (project: string | undefined): boolean =>
+      decide(rights, principal, 'admin', project === undefined ? undefined : { project }, sourceAddress)
+        .allowed
+    if (![...rights.projects.keys()].some(isTheirs)) await this.requireAdministrator(caller)
+    return isTheirs
   }
 
   /** Throws UNAUTHORIZED with a challenge unless somebody with a living account is signed in. */

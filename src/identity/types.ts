@@ -44,13 +44,20 @@ export interface Decision {
   readonly rule: string
 }
 
+/** Where something is to be done: in a repository, in a whole project, or (undefined) in the installation. */
+export type Place = RepositoryName | WholeProject | undefined
+
+export interface WholeProject {
+  readonly project: string
+}
+
 /**
- * The one decision function: may this principal do this, here, from this address? `repository` undefined
- * asks for a right that is not about one repository (only `admin` has such).
+ * The one decision function: may this principal do this, here, from this address? Only `admin` is asked
+ * about more than one repository.
  */
 export type Authorize = (
   principal: Principal,
   action: Action,
-  repository: RepositoryName | undefined,
+  place: Place,
   sourceAddress: string,
 ) => Promise<Decision>

@@ -289,9 +289,9 @@ export async function listTags(
  */
 export async function listAllTags(database: Handle, repositoryId: string, last: string): Promise<string> {
   const { names } = await tagsAfter(database, repositoryId, last)
-    .select(({ fn, val }) =>
-      fn
-        .agg<string | null>('string_agg', ['name', val('","')])
+    .select((expression) =>
+      expression.fn
+        .agg<string | null>('string_agg', ['name', expression.val('","')])
         .orderBy('name')
         .as('names'),
     )

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { startProduct, type Product } from '../fixtures/start-product.ts'
+import { startProduct, type Product, type Ran } from '../fixtures/start-product.ts'
 
 let product: Product
 before(async () => {
@@ -148,6 +148,84 @@ describe('pitfall 4: a token outlives its project', () => {
     await product.api('POST', '/api/v1/projects', { name: 'shortlived' })
     const answer = await begin('shortlived/app', `Bearer ${token}`)
     assert.ok(answer.status === 401 || answer.status === 403, `got ${answer.status}`)
+  })
+})
+
+describe('the administrator of a project', () => {
+  const password = 'quay-master-1'
+  const run = (...args: string[]): Promise<Ran> => product.cli(args, { username: 'quay', password })
+  const made = async (...args: string[]): Promise<void> => {
+    const { code, stderr } = await product.cli(args)
+    assert.equal(code, 0, stderr)
+  }
+  before(async () => {
+    for (const name of ['quay', 'helper']) await product.api('POST', '/api/v1/users', { name, password })
+    await made('project', 'add', 'docks')
+    await made('project', 'add', 'yard')
+    await made('grant', 'add', 'quay', 'admin', '--project', 'docks')
+    await made('grant', 'add', 'quay', 'pull', '--project', 'yard')
+    await made('rule', 'immutable', 'yard/**', '--tags', 'v*')
+  })
+
+  const refused: readonly [string, ...string[]][] = [
+    ['project', 'add', 'third'],
+    ['project', 'open', 'yard'],
+    ['project', 'delete', 'docks'],
+    ['grant', 'add', 'helper', 'push', '--project', 'yard'],
+    ['grant', 'add', 'helper', 'push', '--repositories', 'docks/**'],
+    ['rule', 'immutable', 'yard/**', '--tags', 'x*'],
+    ['rule', 'immutable', '**', '--tags', 'x*'],
+    ['user', 'list'],
+    ['gc'],
+  ]
+  for (const args of refused) {
+    test(`is refused: pratique ${args.join(' ')}`, async () => {
+      const { code, stderr } = await run(...args)
+      assert.notEqual(code, 0)
+      assert.match(stderr, /this is for administrators/)
+    })
+  }
+
+  test('gives rights in it, which hold there only, and takes them away', async () => {
+    const explain = (repository: string): Promise<Ran> =>
+      product.cli(['explain', 'helper', 'push', repository])
+    assert.equal((await run('grant', 'add', 'helper', 'push', '--project', 'docks')).code, 0)
+    assert.equal((await explain('docks/app')).code, 0)
+    assert.equal((await explain('yard/app')).code, 1)
+    const { stdout } = await run('--json', 'grant', 'list')
+    const grants = JSON.parse(stdout) as { id: string; principal: string; project?: string }[]
+    assert.deepEqual(new Set(grants.map(({ project }) => project)), new Set(['docks']))
+    const theirs = grants.find(({ principal }) => principal === 'helper')
+    assert.ok(theirs)
+    assert.equal((await run('grant', 'remove', theirs.id)).code, 0)
+    assert.equal((await explain('docks/app')).code, 1)
+  })
+
+  test('cannot take rights away that were given elsewhere, and is not told that they are there', async () => {
+    const { body } = await product.api('GET', '/api/v1/role-bindings')
+    const { items } = body as { items: { id: string; project?: string }[] }
+    const foreign = items.find(({ project }) => project === 'yard')
+    assert.ok(foreign)
+    const answer = await fetch(`${product.url}/api/v1/role-bindings/${foreign.id}`, {
+      method: 'DELETE',
+      headers: { authorization: product.basic('quay', password) },
+    })
+    assert.equal(answer.status, 404)
+  })
+
+  test('opens it to everyone and fixes its tags, and sees no other project and no other rule', async () => {
+    assert.equal((await run('project', 'open', 'docks')).code, 0)
+    const projects = JSON.parse((await run('--json', 'project', 'list')).stdout) as { name: string }[]
+    assert.deepEqual(
+      projects.map(({ name }) => name),
+      ['docks'],
+    )
+    assert.equal((await run('rule', 'immutable', 'docks/**', '--tags', 'v*')).code, 0)
+    const rules = JSON.parse((await run('--json', 'rule', 'list')).stdout) as { repositories: string }[]
+    assert.deepEqual(
+      rules.map(({ repositories }) => repositories),
+      ['docks/**'],
+    )
   })
 })
 

@@ -34,14 +34,14 @@ export function maintenanceRoutes(app: FastifyInstance, parts: MaintenanceParts)
     path,
     {
       schema: {
-        ...about('listRepositoryRules', 'Immutable tags and retention'),
+        ...about('listRepositoryRules', 'Immutable tags and retention, where the caller administers'),
         response: { 200: RepositoryRuleList },
       },
     },
     async ({ caller }) => {
-      await identity.requireAdministrator(caller)
+      const isTheirs = await identity.requireSomeAdministration(caller)
       const rows = await database.selectFrom('repository_rule').selectAll().orderBy('created_at').execute()
-      return { items: rows.map(show) }
+      return { items: rows.filter((row) => isTheirs(projectOfGlob(row.repository_glob))).map(show) }
     },
   )
 
@@ -55,7 +55,7 @@ export function maintenanceRoutes(app: FastifyInstance, parts: MaintenanceParts)
       },
     },
     async ({ caller, body }, reply) => {
-      await identity.requireAdministrator(caller)
+      await identity.requireAdministrator(caller, projectOfGlob(body.repositories))
       if (!isGlob(body.repositories)) {
         throw new RegistryFailure(
           'RULE_INVALID',
@@ -87,14 +87,18 @@ export function maintenanceRoutes(app: FastifyInstance, parts: MaintenanceParts)
       },
     },
     async ({ caller, params }) => {
-      await identity.requireAdministrator(caller)
+      const isTheirs = await identity.requireSomeAdministration(caller)
       return database.transaction().execute(async (transaction) => {
         const row = await transaction
-          .deleteFrom('repository_rule')
+          .selectFrom('repository_rule')
+          .selectAll()
           .where('id', '=', params.id)
-          .returningAll()
           .executeTakeFirst()
-        if (!row) throw new RegistryFailure('RULE_UNKNOWN', `there is no rule ${params.id}`)
+        // What belongs to others is answered as if it were not there.
+        if (!row || !isTheirs(projectOfGlob(row.repository_glob))) {
+          throw new RegistryFailure('RULE_UNKNOWN', `there is no rule ${params.id}`)
+        }
+        await transaction.deleteFrom('repository_rule').where('id', '=', params.id).execute()
         await identity.audit(transaction, caller, 'repository-rule.delete', row.repository_glob, {
           kind: row.kind,
         })
@@ -138,6 +142,12 @@ export function maintenanceRoutes(app: FastifyInstance, parts: MaintenanceParts)
       return report
     },
   )
+}
+
+/** The project that a pattern stays inside of, if it names one. */
+function projectOfGlob(glob: string): string | undefined {
+  const [first = '', ...rest] = glob.split('/')
+  return rest.length > 0 && !first.includes('*') ? first : undefined
 }
 
 function show(row: {
