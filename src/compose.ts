@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { auditRoutes } from './audit/index.ts'
 import { baseImageFailures, baseImageRoutes } from './baseimages/index.ts'
-import { openDatabase, type Database, type DatabaseTransaction } from './database/index.ts'
+import { lockFolder, openDatabase, type Database, type DatabaseTransaction } from './database/index.ts'
 import {
   buildServer,
   describeApi,
@@ -71,6 +71,7 @@ export const version = '0.1.0'
 export async function compose(settings: Settings, clock: Clock, log: Log): Promise<Product> {
   const { dataDir } = settings
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const lock = lockFolder(dataDir)
   const database = await openDatabase(join(dataDir, 'pratique.sqlite'))
   const blobs = await FileBlobStore.open(dataDir)
   const vulndbFolder = join(dataDir, 'vulndb')
@@ -209,6 +210,7 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
       await registryDoor.close()
       vulnerabilities.close()
       await database.destroy()
+      lock.release()
     },
   }
 }

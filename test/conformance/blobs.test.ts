@@ -169,6 +169,35 @@ describe('pitfall 8: an upload', () => {
   })
 })
 
+describe('pitfall 9: state that the client carries', () => {
+  test('is not believed: neither offsets and state in the address, nor their absence', async () => {
+    const location = await begin()
+    await registry.call('PATCH', location, { body: 'first', headers: stream })
+    const forged = new URLSearchParams({
+      _state: Buffer.from(
+        '{"Offset":0,"Name":"conform/elsewhere","StartedAt":"2000-01-01T00:00:00Z"}',
+      ).toString('base64url'),
+      offset: '0',
+      startedat: '0',
+    })
+    const status = await registry.call('GET', `${location}?${forged.toString()}`)
+    assert.equal(status.headers.get('range'), '0-4')
+    const appended = await registry.call('PATCH', `${location}?${forged.toString()}`, {
+      body: 'second',
+      headers: stream,
+    })
+    assert.equal(appended.headers.get('range'), '0-10')
+    forged.set('digest', digestOf('second'))
+    assert.equal((await registry.call('PUT', `${location}?${forged.toString()}`)).status, 400)
+    forged.set('digest', digestOf('firstsecond'))
+    assert.equal((await registry.call('PUT', `${location}?${forged.toString()}`)).status, 201)
+    const blob = await registry.call('GET', `/v2/${repository}/blobs/${digestOf('firstsecond')}`)
+    assert.equal(await blob.text(), 'firstsecond')
+    const elsewhere = await registry.call('GET', `/v2/conform/elsewhere/blobs/${digestOf('firstsecond')}`)
+    assert.equal(elsewhere.status, 404)
+  })
+})
+
 describe('mounting', () => {
   test('links a blob from another repository', async () => {
     const digest = await registry.pushBlob('conform/source', 'to be mounted')
