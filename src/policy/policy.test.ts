@@ -82,7 +82,7 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
   return {
     now,
     scan: { state: 'done', packages: 1 },
-    report: { databaseVersion: 'v', databaseBuiltAt: now - day, findings: [], gaps: [] },
+    report: { databaseVersion: 'v', databaseBuiltAt: now - day, findings: [], gaps: [], coverage: [] },
     signatures: { status: 'unsigned', keys: [], signatures: [] },
     base: { status: 'unknown' },
     ...change,
@@ -103,7 +103,14 @@ const finding = {
   source: '',
 }
 const report = (change: object): Partial<Evidence> => ({
-  report: { databaseVersion: 'v', databaseBuiltAt: now - day, findings: [], gaps: [], ...change },
+  report: {
+    databaseVersion: 'v',
+    databaseBuiltAt: now - day,
+    findings: [],
+    gaps: [],
+    coverage: [],
+    ...change,
+  },
 })
 const critical = { findings: { atLeast: 'critical' as const, onlyFixed: true } }
 

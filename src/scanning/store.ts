@@ -32,12 +32,16 @@ export async function findReport(database: Handle, digest: string): Promise<Find
     .where('digest', '=', digest)
     .executeTakeFirst()
   if (!row) return undefined
-  const { findings, gaps } = JSON.parse(row.findings) as Pick<FindingReport, 'findings' | 'gaps'>
+  const { findings, gaps, coverage } = JSON.parse(row.findings) as Pick<
+    FindingReport,
+    'findings' | 'gaps' | 'coverage'
+  >
   return {
     databaseVersion: row.database_version,
     databaseBuiltAt: row.database_built_at,
     findings,
     gaps,
+    coverage: coverage ?? [],
   }
 }
 
@@ -67,7 +71,7 @@ export async function saveReport(
   const values = {
     database_version: report.databaseVersion,
     database_built_at: report.databaseBuiltAt,
-    findings: JSON.stringify({ findings: report.findings, gaps: report.gaps }),
+    findings: JSON.stringify({ findings: report.findings, gaps: report.gaps, coverage: report.coverage }),
     matched_at: now,
   }
   await transaction

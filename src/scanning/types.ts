@@ -7,8 +7,25 @@ export interface OperatingSystem {
   readonly prettyName: string
 }
 
-export const packageTypes = ['deb', 'apk', 'npm', 'pypi', 'golang'] as const
+/** Types of package URLs (purl-spec, "Known types"). `generic`: a program known by its own bytes. */
+export const packageTypes = [
+  'deb',
+  'apk',
+  'rpm',
+  'npm',
+  'pypi',
+  'maven',
+  'golang',
+  'cargo',
+  'gem',
+  'composer',
+  'nuget',
+  'generic',
+] as const
 export type PackageType = (typeof packageTypes)[number]
+
+/** Packages of distributions: matched with the distribution's advisories only. */
+export const systemPackageTypes: readonly PackageType[] = ['deb', 'apk', 'rpm']
 
 /** A package that the topmost view of the image's files has. */
 export interface InstalledPackage {
@@ -19,12 +36,22 @@ export interface InstalledPackage {
   readonly sourceName?: string
   readonly sourceVersion?: string
   readonly architecture?: string
+  /** rpm: the module stream that it was built for, `nodejs:18:…` (`MODULARITYLABEL`). */
+  readonly module?: string
+  /** Who packaged it, where the package says so: tells a third party's from the distribution's. */
+  readonly vendor?: string
   /** Package URL (purl-spec). */
   readonly purl: string
-  /** The file that says so, without a leading slash. */
+  /** The file that says so, without a leading slash; `outer.jar!/inner.jar` for one inside an archive. */
   readonly path: string
   /** Index into `Inventory.layers` of the layer that brought it. */
   readonly layer: number
+}
+
+/** A package that a layer brought and a later one took away: it does not run, but its bytes are pulled. */
+export interface RemovedPackage extends InstalledPackage {
+  /** Index into `Inventory.layers` of the layer that removed or replaced it. */
+  readonly removedIn: number
 }
 
 /** A file that should have told of packages and could not be read. */
@@ -48,6 +75,17 @@ export interface Inventory {
   readonly layers: readonly LayerOrigin[]
   readonly packages: readonly InstalledPackage[]
   readonly unknowns: readonly UnknownFile[]
+  readonly removed?: readonly RemovedPackage[]
+}
+
+/** What the source says about a fix; `unknown` where it says nothing. */
+export const fixStates = ['fixed', 'unfixed', 'deferred', 'will-not-fix', 'end-of-life', 'unknown'] as const
+export type FixState = (typeof fixStates)[number]
+
+/** Exploit Prediction Scoring System (FIRST): both 0 to 1. */
+export interface Epss {
+  readonly probability: number
+  readonly percentile: number
 }
 
 export const severities = ['critical', 'high', 'medium', 'low', 'negligible', 'unknown'] as const
@@ -67,10 +105,18 @@ export interface Finding {
   readonly installedVersion: string
   /** The lowest version known to mend it that is above the installed one; absent: no fix is known. */
   readonly fixedVersion?: string
+  readonly fixState: FixState
+  readonly epss?: Epss
+  /** In CISA's catalogue of known exploited vulnerabilities, since this day (`2024-03-30`). */
+  readonly exploitedSince?: string
   readonly purl: string
   readonly path: string
+  /** Index into `Inventory.layers`, and the digest of that layer. */
+  readonly layer: number
   readonly layerDigest: string
   readonly instruction?: string
+  /** Digest and instruction of the later layer that removed the package; such a finding does not count. */
+  readonly removedBy?: { readonly layerDigest: string; readonly instruction?: string }
   /** Which advisory source said so, such as `debian-12.osv`. */
   readonly source: string
 }
@@ -82,6 +128,15 @@ export interface CoverageGap {
   readonly packages: number
 }
 
+/** Which source of which date spoke for the packages of an ecosystem. */
+export interface Coverage {
+  readonly ecosystem: string
+  readonly packages: number
+  readonly source: string
+  /** Milliseconds since 1970; absent where the source carries no dates. */
+  readonly builtAt?: number
+}
+
 /** What an inventory matched in one version of the vulnerability database. */
 export interface FindingReport {
   readonly databaseVersion: string
@@ -89,4 +144,5 @@ export interface FindingReport {
   readonly databaseBuiltAt: number
   readonly findings: readonly Finding[]
   readonly gaps: readonly CoverageGap[]
+  readonly coverage: readonly Coverage[]
 }

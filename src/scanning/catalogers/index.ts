@@ -1,11 +1,12 @@
-import { apk } from './apk.ts'
-import { dpkg, dpkgFileLists } from './dpkg.ts'
-import { node, python } from './language.ts'
-import { osRelease } from './os-release.ts'
+import { apk } from './apk/apk.ts'
+import { dpkg, dpkgFileLists } from './dpkg/dpkg.ts'
+import { go } from './go/go.ts'
+import { node } from './node/node.ts'
+import { osRelease } from './os-release/os-release.ts'
+import { python } from './python/python.ts'
 import type { Cataloger } from './types.ts'
 
-/** Everything that tells of packages by its path. Go binaries are told by their content instead. */
-export const catalogers: readonly Cataloger[] = [osRelease, dpkg, dpkgFileLists, apk, node, python]
+/** Everything that tells of packages. A file is read by all that want it. */
+export const catalogers: readonly Cataloger[] = [osRelease, dpkg, dpkgFileLists, apk, node, python, go]
 
-export { GoBinaryReader } from './go-binary.ts'
-export type { Cataloger, FileFacts, FoundPackage } from './types.ts'
+export type { Cataloger, FileContent, FileFacts, FoundPackage } from './types.ts'

@@ -1,10 +1,12 @@
 import { createHash, type Hash } from 'node:crypto'
+import { once, type EventEmitter } from 'node:events'
 import { Transform, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { extract } from 'tar-stream'
-import { catalogers, GoBinaryReader, type Cataloger, type FileFacts } from '../catalogers/index.ts'
+import { catalogers, type Cataloger, type FileContent, type FileFacts } from '../catalogers/index.ts'
 import { ScanningFailure } from '../failures.ts'
+import { withContent } from './file-content.ts'
 import { normalisePath } from './normalise-path.ts'
 
 export interface LayerLimits {
@@ -19,11 +21,15 @@ export interface LayerChanges {
   readonly diffId: string
   /** Facts of the files it brings, by path. */
   readonly files: ReadonlyMap<string, FileFacts>
-  /** Paths that it hides, with everything below them. */
+  /** Paths that it hides or replaces, with everything that lower layers have below them. */
   readonly removed: readonly string[]
   /** Folders whose lower content it hides. */
   readonly opaque: readonly string[]
+  /** Hard links to what is not in this layer: path and target. */
+  readonly links: readonly (readonly [string, string])[]
 }
+
+const headBytes = 64
 
 type Compression = 'gzip' | 'zstd' | 'none'
 
@@ -94,41 +100,76 @@ async function readEntries(archive: Archive, changes: Changes): Promise<void> {
 async function readEntry(entry: Entry, changes: Changes): Promise<void> {
   const { header } = entry
   const path = normalisePath(header.name)
-  if (path === undefined || changes.noteWhiteout(path) || (header.type ?? 'file') !== 'file') {
-    if (path !== undefined) changes.noteOther(path, header.type ?? 'file', header.linkname ?? undefined)
+  const type = header.type ?? 'file'
+  if (path === undefined || changes.noteWhiteout(path)) entry.resume()
+  else if (type !== 'file' && type !== 'contiguous-file') {
+    changes.noteOther(path, type, header.linkname ?? undefined)
     entry.resume()
-    return
-  }
-  const cataloger = catalogers.find((candidate) => candidate.wants(path))
-  if (cataloger) changes.files.set(path, await readWanted(entry, path, cataloger, header.size ?? 0))
-  else if (((header.mode ?? 0) & 0o111) !== 0) await readExecutable(entry, path, changes)
-  else {
-    changes.noteOther(path, 'file', undefined)
-    entry.resume()
+  } else {
+    const facts = await readFile(entry, path, header.size ?? 0)
+    if (facts) changes.files.set(path, facts)
+    else changes.noteOther(path, 'file', undefined)
   }
 }
 
-async function readWanted(
-  entry: Entry,
-  path: string,
-  cataloger: Cataloger,
-  sizeBytes: number,
-): Promise<FileFacts> {
-  if (sizeBytes > cataloger.maximumBytes) {
-    entry.resume()
-    return { unknown: `it has ${sizeBytes} bytes; at most ${cataloger.maximumBytes} are read` }
-  }
-  const chunks: Buffer[] = []
-  for await (const chunk of entry) chunks.push(chunk as Buffer)
-  return cataloger.read(path, Buffer.concat(chunks))
+/** What all catalogers that want a file say of it; undefined when none does. */
+async function readFile(entry: Entry, path: string, sizeBytes: number): Promise<FileFacts | undefined> {
+  const head = await peek(entry)
+  const wanting = catalogers.filter((cataloger) => cataloger.wants(path, head))
+  const able = wanting.filter(({ maximumBytes }) => sizeBytes <= maximumBytes)
+  if (able.length === 0) entry.resume()
+  if (wanting.length === 0) return undefined
+  const tooLarge = wanting
+    .filter((cataloger) => !able.includes(cataloger))
+    .map(({ maximumBytes }): FileFacts => ({
+      unknown: `it has ${sizeBytes} bytes; at most ${maximumBytes} are read`,
+    }))
+  if (able.length === 0) return mergeFacts(tooLarge)
+  return withContent(entry as AsyncIterable<Buffer>, sizeBytes, async (file) => {
+    const all = [...tooLarge]
+    for (const cataloger of able) all.push(await catalogue(cataloger, path, file))
+    return mergeFacts(all)
+  })
 }
 
-async function readExecutable(entry: Entry, path: string, changes: Changes): Promise<void> {
-  const reader = new GoBinaryReader()
-  for await (const chunk of entry) reader.push(chunk as Buffer)
-  const facts = reader.finish()
-  if (facts.packages || facts.unknown) changes.files.set(path, facts)
-  else changes.noteOther(path, 'file', undefined)
+/** A cataloger that breaks on hostile content has not read it: that is reported, and the scan goes on. */
+async function catalogue(cataloger: Cataloger, path: string, file: FileContent): Promise<FileFacts> {
+  try {
+    return await cataloger.read(path, file)
+  } catch (error) {
+    return { unknown: `${cataloger.name} cannot read it: ${(error as Error).message.slice(0, 200)}` }
+  }
+}
+
+/** The first bytes of a file, which stay to be read. */
+async function peek(entry: Entry): Promise<Buffer> {
+  for (;;) {
+    const chunk = entry.read() as Buffer | null
+    if (chunk !== null) {
+      entry.unshift(chunk)
+      return chunk.subarray(0, headBytes)
+    }
+    if ((entry.header.size ?? 0) === 0) return Buffer.alloc(0)
+    await once(entry as unknown as EventEmitter, 'readable')
+  }
+}
+
+/** What several catalogers say of one file; undefined when that is nothing. */
+function mergeFacts(all: readonly FileFacts[]): FileFacts | undefined {
+  const packages = all.flatMap((facts) => facts.packages ?? [])
+  const ownedFiles = all.flatMap((facts) => facts.ownedFiles ?? [])
+  const operatingSystem = all.find((facts) => facts.operatingSystem)?.operatingSystem
+  const unknown = all
+    .map((facts) => facts.unknown)
+    .filter((reason) => reason !== undefined)
+    .join('; ')
+  if (packages.length + ownedFiles.length + unknown.length === 0 && !operatingSystem) return undefined
+  return {
+    ...(packages.length > 0 ? { packages } : {}),
+    ...(ownedFiles.length > 0 ? { ownedFiles } : {}),
+    ...(operatingSystem ? { operatingSystem } : {}),
+    ...(unknown === '' ? {} : { unknown }),
+  }
 }
 
 /** Collects what a layer changes. */
@@ -136,6 +177,7 @@ class Changes {
   readonly files = new Map<string, FileFacts>()
   readonly #removed: string[] = []
   readonly #opaque: string[] = []
+  readonly #links: [string, string][] = []
   readonly #limits: LayerLimits
   #entries = 0
 
@@ -162,15 +204,17 @@ class Changes {
 
   /** Anything else that takes a path replaces what was there; a hard link has what its target has. */
   noteOther(path: string, type: string, target: string | undefined): void {
-    if (type === 'directory' || path.slice(path.lastIndexOf('/') + 1).startsWith('.wh.')) return
+    if (type === 'directory') return
     const linked = type === 'link' ? normalisePath(target ?? '') : undefined
     const facts = linked === undefined ? undefined : this.files.get(linked)
-    if (facts && catalogers.some((cataloger) => cataloger.wants(path))) this.files.set(path, facts)
-    else if (catalogers.some((cataloger) => cataloger.wants(path)) || type === 'symlink')
+    if (facts) this.files.set(path, facts)
+    else {
       this.#removed.push(path)
+      if (linked !== undefined) this.#links.push([path, linked])
+    }
   }
 
   result(): Omit<LayerChanges, 'diffId'> {
-    return { files: this.files, removed: this.#removed, opaque: this.#opaque }
+    return { files: this.files, removed: this.#removed, opaque: this.#opaque, links: this.#links }
   }
 }

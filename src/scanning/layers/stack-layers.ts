@@ -1,6 +1,14 @@
-import { PackageURL } from 'packageurl-js'
 import type { FileFacts, FoundPackage } from '../catalogers/index.ts'
-import type { InstalledPackage, Inventory, LayerOrigin, OperatingSystem, UnknownFile } from '../types.ts'
+import { makePurl } from '../make-purl.ts'
+import {
+  systemPackageTypes,
+  type InstalledPackage,
+  type Inventory,
+  type LayerOrigin,
+  type OperatingSystem,
+  type RemovedPackage,
+  type UnknownFile,
+} from '../types.ts'
 import type { LayerChanges } from './read-layer.ts'
 
 interface File {
@@ -10,50 +18,105 @@ interface File {
   readonly origins: ReadonlyMap<string, number>
 }
 
-const osTypes: readonly string[] = ['deb', 'apk']
+interface Lost {
+  readonly path: string
+  readonly found: FoundPackage
+  readonly layer: number
+  readonly removedIn: number
+}
+
+type Files = ReadonlyMap<string, File>
 
 /** Puts layers on top of each other, the lowest first, and tells what the image holds in the end. */
 export function stackLayers(layers: readonly LayerOrigin[], changes: readonly LayerChanges[]): Inventory {
-  let files = new Map<string, File>()
-  for (const [layer, change] of changes.entries()) files = applyLayer(files, layer, change)
+  let files: Files = new Map()
+  const lost: Lost[] = []
+  for (const [layer, change] of changes.entries()) {
+    const next = applyLayer(files, layer, change)
+    lost.push(...findLost(files, next, layer))
+    files = next
+  }
   const operatingSystem =
     files.get('etc/os-release')?.facts.operatingSystem ??
     files.get('usr/lib/os-release')?.facts.operatingSystem
-  const owned = new Set([...files.values()].flatMap(({ facts }) => facts.ownedFiles ?? []))
+  const packages = listPackages(files, operatingSystem)
+  const present = new Set(packages.map(({ purl, path }) => `${purl} ${path}`))
+  const removed = lost
+    .map(({ path, found, layer, removedIn }): RemovedPackage => ({
+      ...placed(found, path, layer, operatingSystem),
+      removedIn,
+    }))
+    .filter(({ purl, path }) => !present.has(`${purl} ${path}`))
+  return {
+    ...(operatingSystem ? { operatingSystem } : {}),
+    layers,
+    packages,
+    unknowns: listUnknowns(files),
+    ...(removed.length > 0 ? { removed } : {}),
+  }
+}
+
+function listPackages(files: Files, operatingSystem: OperatingSystem | undefined): InstalledPackage[] {
+  const owned = ownedFiles(files)
   const packages: InstalledPackage[] = []
-  const unknowns: UnknownFile[] = []
-  for (const [path, { layer, facts, origins }] of [...files].sort(([left], [right]) =>
-    left < right ? -1 : 1,
-  )) {
-    if (facts.unknown !== undefined) unknowns.push({ path, reason: facts.unknown })
+  for (const [path, { layer, facts, origins }] of [...files].sort(byPath)) {
     for (const found of facts.packages ?? []) {
       // What the distribution ships it also patches, under its own package's version.
-      if (!osTypes.includes(found.type) && owned.has(path)) continue
-      packages.push({
-        ...found,
-        purl: purlOf(found, operatingSystem),
-        path,
-        layer: origins.get(keyOf(found)) ?? layer,
-      })
+      if (!systemPackageTypes.includes(found.type) && owned.has(path)) continue
+      packages.push(placed(found, path, origins.get(keyOf(found)) ?? layer, operatingSystem))
     }
   }
-  return { ...(operatingSystem ? { operatingSystem } : {}), layers, packages, unknowns }
+  return packages
+}
+
+/**
+ * Paths that the distribution's packages own. Where `/lib` and the like are links into `/usr` (usr-merge),
+ * a list may name either.
+ */
+function ownedFiles(files: Files): { has(path: string): boolean } {
+  const owned = new Set([...files.values()].flatMap(({ facts }) => facts.ownedFiles ?? []))
+  return {
+    has: (path) => owned.has(path) || owned.has(path.replace(/^usr\//, '')) || owned.has(`usr/${path}`),
+  }
+}
+
+function listUnknowns(files: Files): UnknownFile[] {
+  return [...files]
+    .flatMap(([path, { facts }]) => (facts.unknown === undefined ? [] : [{ path, reason: facts.unknown }]))
+    .toSorted((left, right) => (left.path < right.path ? -1 : 1))
+}
+
+/** What files had before a layer and no longer have after it; a package that only moved is not lost. */
+function findLost(before: Files, after: Files, removedIn: number): Lost[] {
+  const lost: Lost[] = []
+  const owned = ownedFiles(before)
+  for (const [path, file] of before) {
+    const now = after.get(path)
+    if (now === file) continue
+    for (const found of file.facts.packages ?? []) {
+      const key = keyOf(found)
+      if (now?.origins.has(key)) continue
+      if (!systemPackageTypes.includes(found.type) && owned.has(path)) continue
+      lost.push({ path, found, layer: file.origins.get(key) ?? file.layer, removedIn })
+    }
+  }
+  return lost
 }
 
 /** Whiteouts hide what lower layers have, never what the same layer brings. */
-function applyLayer(
-  lower: ReadonlyMap<string, File>,
-  layer: number,
-  change: LayerChanges,
-): Map<string, File> {
+function applyLayer(lower: Files, layer: number, change: LayerChanges): Files {
   const removed = new Set(change.removed)
   const files = new Map(
     [...lower].filter(
       ([path]) => !isHidden(path, removed) && !change.opaque.some((folder) => path.startsWith(folder)),
     ),
   )
-  for (const [path, facts] of change.files) {
-    const before = files.get(path)?.origins
+  const linked = change.links.flatMap(([path, target]) => {
+    const facts = lower.get(target)?.facts
+    return facts ? [[path, facts] as const] : []
+  })
+  for (const [path, facts] of [...change.files, ...linked]) {
+    const before = lower.get(path)?.origins
     const origins = new Map(
       (facts.packages ?? []).map((found) => [keyOf(found), before?.get(keyOf(found)) ?? layer] as const),
     )
@@ -70,20 +133,24 @@ function isHidden(path: string, removed: ReadonlySet<string>): boolean {
   return removed.has(path)
 }
 
-function keyOf(found: FoundPackage): string {
-  return `${found.name} ${found.version} ${found.architecture ?? ''}`
+function placed(
+  { inside, ...found }: FoundPackage,
+  path: string,
+  layer: number,
+  operatingSystem: OperatingSystem | undefined,
+): InstalledPackage {
+  return {
+    ...found,
+    purl: makePurl(found, operatingSystem),
+    path: inside === undefined ? path : `${path}!/${inside}`,
+    layer,
+  }
 }
 
-/** Package URL (purl-spec, the type definitions of deb, apk, npm, pypi and golang). */
-function purlOf(found: FoundPackage, operatingSystem: OperatingSystem | undefined): string {
-  const { type, name, version, architecture } = found
-  if (type === 'deb' || type === 'apk') {
-    const system = operatingSystem?.id ?? (type === 'deb' ? 'debian' : 'alpine')
-    const distro = operatingSystem && `${operatingSystem.id}-${operatingSystem.versionId}`
-    const qualifiers = { ...(architecture ? { arch: architecture } : {}), ...(distro ? { distro } : {}) }
-    return new PackageURL(type, system, name, version, qualifiers, undefined).toString()
-  }
-  const slash = name.lastIndexOf('/')
-  const namespace = slash > 0 ? name.slice(0, slash) : undefined
-  return new PackageURL(type, namespace, name.slice(slash + 1), version, undefined, undefined).toString()
+function keyOf(found: FoundPackage): string {
+  return [found.type, found.name, found.version, found.architecture ?? '', found.inside ?? ''].join(' ')
+}
+
+function byPath([left]: readonly [string, File], [right]: readonly [string, File]): number {
+  return left < right ? -1 : 1
 }

@@ -39,6 +39,7 @@ export function matchInventory(inventory: Inventory, database: VulnerabilityData
     databaseVersion: database.version,
     databaseBuiltAt: database.builtAt,
     findings: [...findings.values()].toSorted(byWeight),
+    coverage: [],
     gaps: [...gaps].map(([ecosystem, packages]): CoverageGap => ({ ecosystem, packages })),
   }
 }
@@ -60,8 +61,22 @@ function ecosystemOf(installed: InstalledPackage, system: OperatingSystem | unde
       return 'npm'
     case 'pypi':
       return 'PyPI'
+    case 'rpm':
+      return `${system?.id ?? 'unknown'}:${system?.versionId ?? ''}`
     case 'golang':
       return 'Go'
+    case 'maven':
+      return 'Maven'
+    case 'cargo':
+      return 'crates.io'
+    case 'gem':
+      return 'RubyGems'
+    case 'composer':
+      return 'Packagist'
+    case 'nuget':
+      return 'NuGet'
+    case 'generic':
+      return 'Bitnami'
   }
 }
 
@@ -131,7 +146,9 @@ function makeFinding(
     installedVersion: installed.version,
     ...(fixedVersion === undefined ? {} : { fixedVersion }),
     purl: installed.purl,
+    fixState: fixedVersion === undefined ? 'unknown' : 'fixed',
     path: installed.path,
+    layer: installed.layer,
     layerDigest: layer?.digest ?? '',
     ...(layer?.instruction === undefined ? {} : { instruction: layer.instruction }),
     source: affected.source,

@@ -11,9 +11,16 @@ export type CompareVersions = (left: string, right: string) => number
 export const versionOrders: Readonly<Record<PackageType, CompareVersions>> = {
   deb: compareDeb,
   apk: compareApk,
+  rpm: compareDeb,
   npm: compareSemver,
   golang: compareSemver,
+  cargo: compareSemver,
+  generic: compareSemver,
   pypi: comparePython,
+  maven: compareSemver,
+  gem: compareSemver,
+  composer: compareSemver,
+  nuget: compareSemver,
 }
 
 /** Semantic versions; Go's begin with `v`, and its pseudo-versions are pre-releases of one. */

@@ -1,13 +1,13 @@
-import type { Cataloger } from './types.ts'
+import type { Cataloger } from '../types.ts'
 
 /** os-release(5). */
 export const osRelease: Cataloger = {
   name: 'os-release',
   maximumBytes: 64 * 1024,
   wants: (path) => path === 'etc/os-release' || path === 'usr/lib/os-release',
-  read(_path, content) {
+  read(_path, file) {
     const values = new Map<string, string>()
-    for (const line of content.toString('utf8').split('\n')) {
+    for (const line of file.text().split('\n')) {
       const match = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(line.trim())
       if (match) values.set(match[1] as string, (match[2] as string).replace(/^(["'])(.*)\1$/, '$2'))
     }

@@ -1,4 +1,5 @@
-import type { Cataloger, FoundPackage } from './types.ts'
+import { readFields } from '../read-fields.ts'
+import type { Cataloger, FoundPackage } from '../types.ts'
 
 /** Debian's installed packages: one status file, or one file a package where a base is assembled without dpkg. */
 export const dpkg: Cataloger = {
@@ -7,8 +8,8 @@ export const dpkg: Cataloger = {
   wants: (path) =>
     path === 'var/lib/dpkg/status' ||
     (path.startsWith('var/lib/dpkg/status.d/') && !/\.(md5sums|preinst|postinst|list)$/.test(path)),
-  read(path, content) {
-    const text = content.toString('utf8')
+  read(path, file) {
+    const text = file.text()
     const packages: FoundPackage[] = []
     for (const paragraph of text.split(/\n\s*\n/)) {
       const fields = readFields(paragraph)
@@ -29,9 +30,9 @@ export const dpkgFileLists: Cataloger = {
   name: 'dpkg-file-list',
   maximumBytes: 16 * 1024 * 1024,
   wants: (path) => /^var\/lib\/dpkg\/info\/[^/]+\.list$/.test(path),
-  read: (_path, content) => ({
-    ownedFiles: content
-      .toString('utf8')
+  read: (_path, file) => ({
+    ownedFiles: file
+      .text()
       .split('\n')
       .filter((line) => line.startsWith('/') && line.length > 2)
       .map((line) => line.slice(1)),
@@ -48,16 +49,4 @@ function sourceOf(fields: ReadonlyMap<string, string>): Pick<FoundPackage, 'sour
 function architectureOf(fields: ReadonlyMap<string, string>): Pick<FoundPackage, 'architecture'> {
   const architecture = fields.get('architecture')
   return architecture === undefined ? {} : { architecture }
-}
-
-/** RFC 822 fields of a paragraph; the first line of each is all that is needed here. */
-export function readFields(paragraph: string): Map<string, string> {
-  const fields = new Map<string, string>()
-  for (const line of paragraph.split('\n')) {
-    const colon = line.indexOf(':')
-    if (colon <= 0 || line.startsWith(' ') || line.startsWith('\t')) continue
-    const name = line.slice(0, colon).toLowerCase()
-    if (!fields.has(name)) fields.set(name, line.slice(colon + 1).trim())
-  }
-  return fields
 }

@@ -1,4 +1,4 @@
-import type { FileFacts, FoundPackage } from './types.ts'
+import type { Cataloger, FileFacts, FoundPackage } from '../types.ts'
 
 const magic = Buffer.from('\xff Go buildinf:', 'latin1')
 const elfMagic = Buffer.from('\x7fELF', 'latin1')
@@ -6,13 +6,28 @@ const headerBytes = 32
 /** Versions and module list of one binary; real ones have some tens of kilobytes. */
 const maximumInfoBytes = 4 * 1024 * 1024
 const sentinelBytes = 16
+const stepBytes = 1024 * 1024
+
+/** Go binaries, told by their content wherever they lie. */
+export const go: Cataloger = {
+  name: 'go',
+  maximumBytes: 2 * 1024 ** 3,
+  wants: (_path, head) => head.subarray(0, 4).equals(elfMagic),
+  read(_path, file) {
+    const reader = new GoBinaryReader()
+    for (let at = 0; at < file.sizeBytes && reader.wantsMore; at += stepBytes) {
+      reader.push(Buffer.from(file.read(at, stepBytes)))
+    }
+    return reader.finish()
+  },
+}
 
 /**
  * Looks for Go's build information in an ELF binary while it streams by (Go's `debug/buildinfo`: a block that
  * begins with a magic at an address that divides by 16; since Go 1.18 its strings stand right behind it).
  * Memory does not grow with the binary.
  */
-export class GoBinaryReader {
+class GoBinaryReader {
   #position = 0
   #isElf: boolean | undefined
   #tail: Buffer = Buffer.alloc(0)

@@ -1,14 +1,14 @@
-import type { Cataloger, FoundPackage } from './types.ts'
+import type { Cataloger, FoundPackage } from '../types.ts'
 
 /** Alpine's installed packages (apk v2 database): one-letter fields, `F:` folders and `R:` files. */
 export const apk: Cataloger = {
   name: 'apk',
   maximumBytes: 64 * 1024 * 1024,
   wants: (path) => path === 'lib/apk/db/installed' || path === 'usr/lib/apk/db/installed',
-  read(path, content) {
+  read(path, file) {
     const packages: FoundPackage[] = []
     const ownedFiles: string[] = []
-    const text = content.toString('utf8')
+    const text = file.text()
     for (const paragraph of text.split(/\n\s*\n/)) {
       const fields = new Map<string, string>()
       let folder = ''
