@@ -112,7 +112,8 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
   const scanning = {
     database,
     blobs,
-    blobFolder: dataDir,
+    blobFile: (location: string) => blobs.fileOf(location),
+    cacheFolder: join(dataDir, 'scan-cache'),
     scanTimeoutMs: settings.scanTimeoutMs,
     registry,
     vulnerabilities,

@@ -1,36 +1,27 @@
 import { buffer } from 'node:stream/consumers'
-import { Worker } from 'node:worker_threads'
 import type { Database } from '../database/index.ts'
 import type { Digest } from '../kernel/digest.ts'
-import { findBlob, findManifestAnywhere, isRunnableLayer, type BlobStore } from '../registry/index.ts'
+import {
+  findBlob,
+  findManifestAnywhere,
+  isRunnableLayer,
+  type BlobStore,
+  type Location,
+} from '../registry/index.ts'
 import { ScanningFailure } from './failures.ts'
+import { runScan, scanLimits } from './process/run-scan.ts'
+import type { LayerTask } from './process/scan-task.ts'
 import type { Inventory } from './types.ts'
 
 const maximumConfigBytes = 8 * 1024 * 1024
-const workerMemoryMb = 512
-
-/** What the worker is given. */
-export interface WorkerTask {
-  readonly blobFolder: string
-  readonly layers: readonly WorkerLayer[]
-}
-
-interface WorkerLayer {
-  readonly digest: string
-  readonly mediaType: string
-  readonly location: string
-  /** What the config says the layer unpacks to. */
-  readonly diffId: string | undefined
-  readonly instruction: string | undefined
-}
-
-export type WorkerAnswer = { readonly inventory: Inventory } | { readonly error: string }
 
 export interface ScanParts {
   readonly database: Database
   readonly blobs: BlobStore
-  /** Folder of the blob store, which the worker opens by itself. */
-  readonly blobFolder: string
+  /** The file of a blob, which the scanning process opens by itself. */
+  blobFile(location: Location): string
+  /** What was read of layers is kept here. */
+  readonly cacheFolder: string
   readonly scanTimeoutMs: number
 }
 
@@ -51,22 +42,24 @@ export async function scanImage(parts: ScanParts, digest: Digest, signal: AbortS
   const { config, layers } = JSON.parse(manifest.content.toString()) as ImageManifest
   const { rootfs, history } = await readConfig(parts, config.digest as Digest)
   const instructions = (history ?? []).filter((entry) => !entry.empty_layer).map((entry) => entry.created_by)
-  const strange = layers.find((layer) => !isRunnableLayer(layer.mediaType) || /wasm/.test(layer.mediaType))
+  const strange = layers.find((layer) => !isRunnableLayer(layer.mediaType))
   if (strange) throw new ScanningFailure('SCAN_FAILED', `layers of type ${strange.mediaType} cannot be read`)
   const tasks = await Promise.all(
-    layers.map(async (layer, index): Promise<WorkerLayer> => {
-      const blob = await findBlob(parts.database, layer.digest as Digest)
-      if (!blob) throw new ScanningFailure('SCAN_FAILED', `layer ${layer.digest} is not held here`)
+    layers.map(async ({ digest, mediaType }, index): Promise<LayerTask> => {
+      const blob = await findBlob(parts.database, digest as Digest)
+      if (!blob) throw new ScanningFailure('SCAN_FAILED', `layer ${digest} is not held here`)
+      const [diffId, instruction] = [rootfs?.diff_ids?.[index], instructions[index]]
       return {
-        digest: layer.digest,
-        mediaType: layer.mediaType,
-        location: blob.location,
-        diffId: rootfs?.diff_ids?.[index],
-        instruction: instructions[index],
+        digest,
+        mediaType,
+        bytes: { file: parts.blobFile(blob.location) },
+        ...(diffId === undefined ? {} : { diffId }),
+        ...(instruction === undefined ? {} : { instruction }),
       }
     }),
   )
-  return runWorker({ blobFolder: parts.blobFolder, layers: tasks }, parts.scanTimeoutMs, signal)
+  const limits = { ...scanLimits, timeoutMs: parts.scanTimeoutMs }
+  return runScan({ layers: tasks, cacheFolder: parts.cacheFolder }, limits, signal)
 }
 
 async function readConfig(parts: ScanParts, digest: Digest): Promise<ImageConfig> {
@@ -81,29 +74,4 @@ async function readConfig(parts: ScanParts, digest: Digest): Promise<ImageConfig
     throw new ScanningFailure('SCAN_FAILED', `the config ${digest} cannot be read`, { cause: error })
   }
   throw new ScanningFailure('SCAN_FAILED', `the config ${digest} is not an object`)
-}
-
-/** One thread a scan, with a limit on memory and time; whatever goes wrong in it is a failed scan, no more. */
-async function runWorker(task: WorkerTask, timeoutMs: number, signal: AbortSignal): Promise<Inventory> {
-  const { promise, resolve, reject } = Promise.withResolvers<Inventory>()
-  const worker = new Worker(new URL('./scan-worker.ts', import.meta.url), {
-    workerData: task,
-    resourceLimits: { maxOldGenerationSizeMb: workerMemoryMb },
-  })
-  const fail = (why: string): void => reject(new ScanningFailure('SCAN_FAILED', why))
-  const timer = setTimeout(() => fail(`the scan took longer than ${timeoutMs} ms`), timeoutMs)
-  const stop = (): void => reject(new Error('the scan was interrupted'))
-  signal.addEventListener('abort', stop, { once: true })
-  worker.on('message', (answer: WorkerAnswer) =>
-    'inventory' in answer ? resolve(answer.inventory) : fail(answer.error),
-  )
-  worker.on('error', (error) => fail(`the scan broke off: ${error.message}`))
-  worker.on('exit', () => fail('the scan ended without an answer'))
-  try {
-    return await promise
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', stop)
-    await worker.terminate()
-  }
 }

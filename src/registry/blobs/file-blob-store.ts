@@ -36,11 +36,11 @@ export class FileBlobStore implements BlobStore, UploadStore {
 
   open(location: Location, range?: ByteRange): Readable {
     const part = range ? { start: range.first, end: range.last } : {}
-    return createReadStream(this.#pathOf(location), { highWaterMark: readSizeBytes, ...part })
+    return createReadStream(this.fileOf(location), { highWaterMark: readSizeBytes, ...part })
   }
 
   async copyTo(location: Location, sink: Writable, range?: ByteRange): Promise<void> {
-    const file = await open(this.#pathOf(location), 'r')
+    const file = await open(this.fileOf(location), 'r')
     try {
       const last = range?.last ?? (await file.stat()).size - 1
       await copyFile(file, range?.first ?? 0, last, sink)
@@ -50,16 +50,16 @@ export class FileBlobStore implements BlobStore, UploadStore {
   }
 
   async sizeOf(location: Location): Promise<number | undefined> {
-    return sizeOfFile(this.#pathOf(location))
+    return sizeOfFile(this.fileOf(location))
   }
 
   async stampOf(location: Location): Promise<string | undefined> {
-    const found = await stat(this.#pathOf(location)).catch(ignoreMissing)
+    const found = await stat(this.fileOf(location)).catch(ignoreMissing)
     return found && [found.ino, found.size, found.mtimeMs, found.ctimeMs].join(' ')
   }
 
   async remove(location: Location): Promise<void> {
-    await rm(this.#pathOf(location), { force: true })
+    await rm(this.fileOf(location), { force: true })
   }
 
   async *list(): AsyncIterable<StoredBytes> {
@@ -110,7 +110,7 @@ export class FileBlobStore implements BlobStore, UploadStore {
   async equals(id: string, location: Location): Promise<boolean> {
     const [left, right] = await Promise.all([
       open(this.#uploadPath(id), 'r'),
-      open(this.#pathOf(location), 'r').catch(ignoreMissing),
+      open(this.fileOf(location), 'r').catch(ignoreMissing),
     ])
     try {
       return right !== undefined && (await sameBytes(left, right))
@@ -123,7 +123,7 @@ export class FileBlobStore implements BlobStore, UploadStore {
     const hex = hexOf(digest)
     const random = randomBytes(8).toString('hex')
     const location = join(algorithmOf(digest), hex.slice(0, 2), `${hex}.${random}`)
-    const path = this.#pathOf(location)
+    const path = this.fileOf(location)
     await syncPath(this.#uploadPath(id))
     const made = await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     await rename(this.#uploadPath(id), path)
@@ -144,7 +144,8 @@ export class FileBlobStore implements BlobStore, UploadStore {
     }
   }
 
-  #pathOf(location: Location): string {
+  /** The file that holds the bytes at a location. */
+  fileOf(location: Location): string {
     return join(this.#blobs, location)
   }
 

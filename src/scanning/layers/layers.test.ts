@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { Readable } from 'node:stream'
 import { describe, test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
@@ -60,6 +62,65 @@ describe('whiteouts', () => {
     const upper = { ...npm('kept', '2.0.0'), 'app/.wh.node_modules': '' }
     assert.deepEqual(found(await stack(npm('kept', '1.0.0'), upper)), ['npm kept 2.0.0 @1'])
   })
+})
+
+test('what a later layer took away is told, with the layers that brought and removed it', async () => {
+  const inventory = await stack(npm('gone', '1.0.0'), npm('kept', '1.0.0'), {
+    'app/node_modules/.wh.gone': '',
+    ...npm('kept', '2.0.0'),
+  })
+  assert.deepEqual(found(inventory), ['npm kept 2.0.0 @2'])
+  assert.deepEqual(
+    inventory.removed?.map(
+      ({ name, version, layer, removedIn }) => `${name} ${version} ${layer}-${removedIn}`,
+    ),
+    ['gone 1.0.0 0-2', 'kept 1.0.0 1-2'],
+  )
+})
+
+test('what came back is not told as removed', async () => {
+  const inventory = await stack(
+    npm('back', '1.0.0'),
+    { 'app/node_modules/.wh.back': '' },
+    npm('back', '1.0.0'),
+  )
+  assert.deepEqual(found(inventory), ['npm back 1.0.0 @2'])
+  assert.equal(inventory.removed, undefined)
+})
+
+test('a link in the place of a folder hides what lower layers have below it', async () => {
+  const inventory = await stack(npm('gone', '1.0.0'), { app: { type: 'symlink', linkname: '/elsewhere' } })
+  assert.deepEqual(found(inventory), [])
+})
+
+test('a hard link has what its target has, in its own layer or in a lower one', async () => {
+  const [path = '', content = ''] = Object.entries(npm('linked', '1.0.0'))[0] as [string, string]
+  const again = (folder: string): LayerFiles => ({
+    [`${folder}/node_modules/linked/package.json`]: { type: 'link', linkname: path },
+  })
+  const inventory = await stack({ [path]: content, ...again('one') }, again('two'))
+  assert.deepEqual(
+    inventory.packages.map(({ path: at, layer: index }) => `${at.split('/')[0]} @${index}`),
+    ['app @0', 'one @0', 'two @1'],
+  )
+})
+
+test('a file too large for memory is read from where it was put, and leaves nothing behind', async () => {
+  const before = readdirSync(tmpdir()).filter((name) => name.startsWith('pratique-scan-'))
+  const large = Buffer.concat([
+    Buffer.from(debian('a 1')['var/lib/dpkg/status'] as string),
+    Buffer.alloc(20e6, '\n'),
+  ])
+  const changes = await readLayer(
+    Readable.from([await makeTar({ 'var/lib/dpkg/status': large })]),
+    mediaTypes.ociLayer,
+    { entries: 10, uncompressedBytes: 100e6 },
+  )
+  assert.equal(changes.files.get('var/lib/dpkg/status')?.packages?.length, 1)
+  assert.deepEqual(
+    readdirSync(tmpdir()).filter((name) => name.startsWith('pratique-scan-')),
+    before,
+  )
 })
 
 test('a package belongs to the first layer that had it ever since', async () => {

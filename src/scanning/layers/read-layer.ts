@@ -4,9 +4,9 @@ import { Transform, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { extract } from 'tar-stream'
-import { catalogers, type Cataloger, type FileContent, type FileFacts } from '../catalogers/index.ts'
+import type { FileFacts } from '../catalogers/index.ts'
 import { ScanningFailure } from '../failures.ts'
-import { withContent } from './file-content.ts'
+import { catalogueFile, headBytes, wantedBy } from './catalogue-file.ts'
 import { normalisePath } from './normalise-path.ts'
 
 export interface LayerLimits {
@@ -28,8 +28,6 @@ export interface LayerChanges {
   /** Hard links to what is not in this layer: path and target. */
   readonly links: readonly (readonly [string, string])[]
 }
-
-const headBytes = 64
 
 type Compression = 'gzip' | 'zstd' | 'none'
 
@@ -112,33 +110,13 @@ async function readEntry(entry: Entry, changes: Changes): Promise<void> {
   }
 }
 
-/** What all catalogers that want a file say of it; undefined when none does. */
 async function readFile(entry: Entry, path: string, sizeBytes: number): Promise<FileFacts | undefined> {
-  const head = await peek(entry)
-  const wanting = catalogers.filter((cataloger) => cataloger.wants(path, head))
-  const able = wanting.filter(({ maximumBytes }) => sizeBytes <= maximumBytes)
-  if (able.length === 0) entry.resume()
-  if (wanting.length === 0) return undefined
-  const tooLarge = wanting
-    .filter((cataloger) => !able.includes(cataloger))
-    .map(({ maximumBytes }): FileFacts => ({
-      unknown: `it has ${sizeBytes} bytes; at most ${maximumBytes} are read`,
-    }))
-  if (able.length === 0) return mergeFacts(tooLarge)
-  return withContent(entry as AsyncIterable<Buffer>, sizeBytes, async (file) => {
-    const all = [...tooLarge]
-    for (const cataloger of able) all.push(await catalogue(cataloger, path, file))
-    return mergeFacts(all)
-  })
-}
-
-/** A cataloger that breaks on hostile content has not read it: that is reported, and the scan goes on. */
-async function catalogue(cataloger: Cataloger, path: string, file: FileContent): Promise<FileFacts> {
-  try {
-    return await cataloger.read(path, file)
-  } catch (error) {
-    return { unknown: `${cataloger.name} cannot read it: ${(error as Error).message.slice(0, 200)}` }
+  const wanting = wantedBy(path, await peek(entry))
+  if (wanting.length === 0) {
+    entry.resume()
+    return undefined
   }
+  return catalogueFile(wanting, path, sizeBytes, entry as AsyncIterable<Buffer>)
 }
 
 /** The first bytes of a file, which stay to be read. */
@@ -151,24 +129,6 @@ async function peek(entry: Entry): Promise<Buffer> {
     }
     if ((entry.header.size ?? 0) === 0) return Buffer.alloc(0)
     await once(entry as unknown as EventEmitter, 'readable')
-  }
-}
-
-/** What several catalogers say of one file; undefined when that is nothing. */
-function mergeFacts(all: readonly FileFacts[]): FileFacts | undefined {
-  const packages = all.flatMap((facts) => facts.packages ?? [])
-  const ownedFiles = all.flatMap((facts) => facts.ownedFiles ?? [])
-  const operatingSystem = all.find((facts) => facts.operatingSystem)?.operatingSystem
-  const unknown = all
-    .map((facts) => facts.unknown)
-    .filter((reason) => reason !== undefined)
-    .join('; ')
-  if (packages.length + ownedFiles.length + unknown.length === 0 && !operatingSystem) return undefined
-  return {
-    ...(packages.length > 0 ? { packages } : {}),
-    ...(ownedFiles.length > 0 ? { ownedFiles } : {}),
-    ...(operatingSystem ? { operatingSystem } : {}),
-    ...(unknown === '' ? {} : { unknown }),
   }
 }
 
