@@ -44,6 +44,7 @@ import {
 } from './registry/index.ts'
 import {
   findScan,
+  packageRoutes,
   rematchJob,
   scanJob,
   scanningFailures,
@@ -171,6 +172,7 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
   auditRoutes(app, { database, requireAdministrator: ({ caller }) => identity.requireAdministrator(caller) })
   const registryDoor = registryRoutes(app, registry)
   maintenanceRoutes(app, { ...garbage, ...retention, identity })
+  packageRoutes(app, { database, identity })
   scanningRoutes(app, {
     database,
     identity,

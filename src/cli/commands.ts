@@ -5,6 +5,7 @@ import { accessCommands } from './access-commands.ts'
 import { completionCommand } from './completion.ts'
 import { imageCommands } from './image-commands.ts'
 import { maintenanceCommands } from './maintenance-commands.ts'
+import { packageCommand } from './package-command.ts'
 import { policyCommands } from './policy-commands.ts'
 import { pushCommand } from './push-command.ts'
 import { serveCommand } from './serve-command.ts'
@@ -22,6 +23,7 @@ export const commands: readonly ((program: Command, context: Context) => void)[]
   serveCommand,
   accountCommands,
   imageCommands,
+  packageCommand,
   pushCommand,
   policyCommands,
   accessCommands,

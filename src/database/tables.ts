@@ -280,6 +280,16 @@ export interface PromotionTable {
   requested_at: number
 }
 
+export interface ImagePackageTable {
+  digest: string
+  /** Type of its package URL. */
+  type: string
+  name: string
+  version: string
+  /** Source package or origin; its own name when it has none. */
+  source_name: string
+}
+
 export interface Tables {
   project: ProjectTable
   user_account: UserTable
@@ -302,6 +312,7 @@ export interface Tables {
   repository_rule: RepositoryRuleTable
   scan: ScanTable
   finding_report: FindingReportTable
+  image_package: ImagePackageTable
   approved_base: ApprovedBaseTable
   signing_key: SigningKeyTable
   policy: PolicyTable

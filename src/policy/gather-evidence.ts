@@ -28,6 +28,7 @@ export async function gatherEvidence(
     scan: {
       state: scan?.state ?? 'missing',
       packages: scan?.inventory?.packages.length ?? 0,
+      unknowns: scan?.inventory?.unknowns ?? [],
       ...(scan?.error === undefined ? {} : { error: scan.error }),
     },
     report: await findReport(database, digest),

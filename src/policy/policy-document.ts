@@ -21,6 +21,10 @@ export const Rules = Type.Object(
     findings: Type.Optional(
       Type.Object({ atLeast: Severity, onlyFixed: Type.Optional(Type.Boolean()) }, closed),
     ),
+    /** `false`: no finding that is known to be exploited, whatever its severity. */
+    knownExploited: Type.Optional(Type.Literal(false)),
+    /** How many files that should tell of packages may be unreadable. */
+    unknownFiles: Type.Optional(Type.Object({ max: Type.Integer({ minimum: 0 }) }, closed)),
     /** The vulnerability database that the image was judged with is not older than this. */
     databaseAge: Type.Optional(Type.Object({ maxDays: Type.Number({ minimum: 0, maximum: 3650 }) }, closed)),
     /** Signed with the key of every name, or of `threshold` of them. */

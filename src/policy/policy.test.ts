@@ -81,7 +81,7 @@ describe('a verdict', () => {
 function evidence(change: Partial<Evidence> = {}): Evidence {
   return {
     now,
-    scan: { state: 'done', packages: 1 },
+    scan: { state: 'done', packages: 1, unknowns: [] },
     report: { databaseVersion: 'v', databaseBuiltAt: now - day, findings: [], gaps: [], coverage: [] },
     signatures: { status: 'unsigned', keys: [], signatures: [] },
     base: { status: 'unknown' },
@@ -99,7 +99,9 @@ const finding = {
   installedVersion: '1',
   purl: '',
   path: '',
+  layer: 0,
   layerDigest: '',
+  fixState: 'unknown' as const,
   source: '',
 }
 const report = (change: object): Partial<Evidence> => ({
@@ -121,11 +123,16 @@ const cases: readonly [
   expected: string,
 ][] = [
   ['scanned', { scanned: true }, {}, 'pass'],
-  ['not scanned yet', { scanned: true }, { scan: { state: 'missing', packages: 0 } }, 'undetermined'],
+  [
+    'not scanned yet',
+    { scanned: true },
+    { scan: { state: 'missing', packages: 0, unknowns: [] } },
+    'undetermined',
+  ],
   [
     'pitfall 16: the scanner failed',
     { scanned: true },
-    { scan: { state: 'failed', packages: 0, error: 'x' } },
+    { scan: { state: 'failed', packages: 0, unknowns: [], error: 'x' } },
     'undetermined',
   ],
   ['no findings', critical, {}, 'pass'],
@@ -150,6 +157,27 @@ const cases: readonly [
     'pass',
   ],
   ['what no source covers', critical, report({ gaps: [{ ecosystem: 'npm', packages: 3 }] }), 'undetermined'],
+  [
+    'a finding in what a later layer removed',
+    critical,
+    report({ findings: [{ ...finding, fixedVersion: '2', removedBy: { layerDigest: 'x' } }] }),
+    'pass',
+  ],
+  [
+    'a finding known to be exploited, though it is low',
+    { knownExploited: false },
+    report({ findings: [{ ...finding, severity: 'low', exploitedSince: '2024-01-01' }] }),
+    'fail',
+  ],
+  ['nothing known to be exploited', { knownExploited: false }, report({ findings: [finding] }), 'pass'],
+  ['pitfall 16: exploited, no database', { knownExploited: false }, { report: undefined }, 'undetermined'],
+  [
+    'an unreadable file too many',
+    { unknownFiles: { max: 0 } },
+    { scan: { state: 'done', packages: 1, unknowns: [{ path: 'a', reason: 'cut off' }] } },
+    'undetermined',
+  ],
+  ['no unreadable file', { unknownFiles: { max: 0 } }, {}, 'pass'],
   ['a young database', { databaseAge: { maxDays: 7 } }, {}, 'pass'],
   [
     'pitfall 16: an old database',

@@ -1,5 +1,5 @@
 import type { BaseMatch } from '../baseimages/index.ts'
-import type { FindingReport } from '../scanning/index.ts'
+import type { FindingReport, Inventory } from '../scanning/index.ts'
 import type { SignatureReport } from '../signing/index.ts'
 
 export type VerdictState = 'pending' | 'cleared' | 'recalled' | 'quarantined'
@@ -20,6 +20,7 @@ export interface Evidence {
     readonly state: 'missing' | 'done' | 'failed'
     readonly error?: string
     readonly packages: number
+    readonly unknowns: Inventory['unknowns']
   }
   readonly report: FindingReport | undefined
   readonly signatures: SignatureReport

@@ -1,5 +1,6 @@
 /** What images hold, and which vulnerabilities that has. */
 export { scanningFailures, ScanningFailure } from './failures.ts'
+export { packageRoutes } from './route-packages.ts'
 export { scanningRoutes, type ScanningRouteParts } from './routes.ts'
 export { rematchJob, requestRematch, scanJob, type ScanJobParts } from './scan-job.ts'
 export { findReport, findScan, requestScan, type Scan } from './store.ts'

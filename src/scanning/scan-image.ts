@@ -53,6 +53,8 @@ export async function scanImage(parts: ScanParts, digest: Digest, signal: AbortS
         digest,
         mediaType,
         bytes: { file: parts.blobFile(blob.location) },
+        // Nothing becomes a blob before its digest was checked.
+        isVerified: true,
         ...(diffId === undefined ? {} : { diffId }),
         ...(instruction === undefined ? {} : { instruction }),
       }

@@ -1,5 +1,6 @@
 import type { Database, DatabaseTransaction } from '../database/index.ts'
 import { enqueueJob } from '../jobs/index.ts'
+import { indexPackages } from './packages/index-packages.ts'
 import type { FindingReport, Inventory } from './types.ts'
 
 type Handle = Database | DatabaseTransaction
@@ -60,6 +61,7 @@ export async function saveScan(
     .values({ digest, ...values })
     .onConflict((conflict) => conflict.column('digest').doUpdateSet(values))
     .execute()
+  if ('inventory' in scan) await indexPackages(transaction, digest, scan.inventory)
 }
 
 export async function saveReport(

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { packageTypes } from './types.ts'
 
 export const ImageQuery = Type.Object(
   { image: Type.String({ minLength: 1, maxLength: 500 }) },
@@ -41,6 +42,34 @@ export type ScanBody = Static<typeof ScanBody>
 
 export const ScanList = Type.Object({ image: Type.String(), items: Type.Array(ScanBody) })
 export type ScanList = Static<typeof ScanList>
+
+export const PackageSearch = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 200 }),
+    type: Type.Optional(Type.Union(packageTypes.map((type) => Type.Literal(type)))),
+    below: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+    version: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+    n: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+  },
+  { additionalProperties: false },
+)
+
+export const PackageList = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      repository: Type.String(),
+      digest: Type.String(),
+      tags: Type.Array(Type.String()),
+      type: Type.String(),
+      name: Type.String(),
+      version: Type.String(),
+      verdict: Type.String(),
+    }),
+  ),
+  /** There are more than the limit. */
+  more: Type.Boolean(),
+})
+export type PackageList = Static<typeof PackageList>
 
 export const VulndbStatus = Type.Object({
   version: Type.Optional(Type.String()),

@@ -6,6 +6,7 @@ import { registry } from './0004-registry.ts'
 import { scanning } from './0005-scanning.ts'
 import { trust } from './0006-trust.ts'
 import { policy } from './0007-policy.ts'
+import { packages } from './0010-packages.ts'
 
 /** Every change of the schema, in the order of their names. A released one is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -16,4 +17,5 @@ export const migrations: Record<string, Migration> = {
   '0005-scanning': scanning,
   '0006-trust': trust,
   '0007-policy': policy,
+  '0010-packages': packages,
 }

@@ -1,7 +1,5 @@
-import { severities, type Finding } from '../../scanning/index.ts'
+import { countedFindings, isAtLeast, showFindings } from './counted.ts'
 import type { Rule } from './index.ts'
-
-const shownFindings = 5
 
 export const findings: Rule = (rules, { report }) => {
   const asked = rules.findings
@@ -14,17 +12,16 @@ export const findings: Rule = (rules, { report }) => {
       message: `${wanted}: not matched against a vulnerability database yet; import one (pratique vulndb import)`,
     }
   }
-  const limit = severities.indexOf(asked.atLeast)
-  const bad = report.findings.filter(
+  const counted = countedFindings(report)
+  const bad = counted.filter(
     (finding) =>
-      severities.indexOf(finding.severity) <= limit &&
-      (!asked.onlyFixed || finding.fixedVersion !== undefined),
+      isAtLeast(finding, asked.atLeast) && (!asked.onlyFixed || finding.fixedVersion !== undefined),
   )
   if (bad.length > 0) {
     return {
       rule: 'findings',
       outcome: 'fail',
-      message: `${wanted}: ${bad.length} found, ${bad.slice(0, shownFindings).map(show).join('; ')}${bad.length > shownFindings ? '; …' : ''}. Update these packages and push again`,
+      message: `${wanted}: ${bad.length} found, ${showFindings(bad)}. Update these packages and push again`,
       evidence: {
         count: bad.length,
         databaseVersion: report.databaseVersion,
@@ -46,11 +43,6 @@ export const findings: Rule = (rules, { report }) => {
   return {
     rule: 'findings',
     outcome: 'pass',
-    message: `${wanted}: none in ${report.findings.length} findings`,
+    message: `${wanted}: none in ${counted.length} findings`,
   }
-}
-
-function show(finding: Finding): string {
-  const fix = finding.fixedVersion === undefined ? 'no fix known' : `fixed in ${finding.fixedVersion}`
-  return `${finding.id} in ${finding.packageName} ${finding.installedVersion} (${fix})`
 }

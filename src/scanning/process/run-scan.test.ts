@@ -39,7 +39,10 @@ describe('a scan in a process of its own', () => {
   test('reads a part of a file as a layer', async () => {
     const task = layer(Buffer.concat([Buffer.from('before'), content, Buffer.from('behind')]))
     const part = { file: fileOf(task), first: 6, last: 5 + content.length }
-    const { packages } = await runScan({ layers: [{ ...task, bytes: part }] }, scanLimits)
+    const { packages } = await runScan(
+      { layers: [{ ...task, digest: digestOf(content), bytes: part }] },
+      scanLimits,
+    )
     assert.equal(packages.length, 1)
   })
 
@@ -48,7 +51,12 @@ describe('a scan in a process of its own', () => {
     const task = layer(content)
     const first = await runScan({ layers: [task], cacheFolder }, scanLimits)
     truncateSync(fileOf(task), 0)
-    assert.deepEqual(await runScan({ layers: [task], cacheFolder }, scanLimits), first)
+    const known = { ...task, isVerified: true }
+    assert.deepEqual(await runScan({ layers: [known], cacheFolder }, scanLimits), first)
+    await assert.rejects(
+      runScan({ layers: [task], cacheFolder }, scanLimits),
+      /the content of layer .* has digest/,
+    )
   })
 
   test('reads a layer again when what was kept of it is damaged', async () => {

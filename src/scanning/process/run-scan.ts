@@ -1,11 +1,13 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDigest } from '../../kernel/digest.ts'
 import { ScanningFailure } from '../failures.ts'
 import { LayerCache } from '../layers/layer-cache.ts'
 import type { LayerChanges } from '../layers/read-layer.ts'
 import type { Inventory } from '../types.ts'
 import { assembleInventory } from './assemble-inventory.ts'
+import { verifyLayer } from './verify-layer.ts'
 import type { ScanAnswer, ScanTask } from './scan-task.ts'
 
 export interface ScanLimits {
@@ -36,10 +38,11 @@ async function findKnown({ layers, cacheFolder }: ScanTask): Promise<LayerChange
   const cache = new LayerCache(cacheFolder)
   const known: LayerChanges[] = []
   for (const { digest, bytes } of layers) {
-    const changes = 'folder' in bytes ? undefined : await cache.find(digest)
+    const changes = 'folder' in bytes || !isDigest(digest) ? undefined : await cache.find(digest)
     if (!changes) return undefined
     known.push(changes)
   }
+  for (const layer of layers) await verifyLayer(layer)
   return known
 }
 

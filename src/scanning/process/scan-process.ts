@@ -1,13 +1,14 @@
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { isDigest } from '../../kernel/digest.ts'
 import { ScanningFailure } from '../failures.ts'
 import { catalogueFile, wantedBy } from '../layers/catalogue-file.ts'
 import { LayerCache } from '../layers/layer-cache.ts'
 import { readFolder } from '../layers/read-folder.ts'
 import { layerLimits, readLayer, type LayerChanges } from '../layers/read-layer.ts'
 import { assembleInventory } from './assemble-inventory.ts'
-import type { LayerBytes, LayerTask, ScanAnswer, ScanTask } from './scan-task.ts'
+import { openLayer } from './open-layer.ts'
+import type { FileBytes, LayerTask, ScanAnswer, ScanTask } from './scan-task.ts'
+import { verifyLayer } from './verify-layer.ts'
 
 /*
  * A process of its own for each scan: whatever a layer holds, it can at worst end this process.
@@ -31,20 +32,14 @@ async function scan({ layers, cacheFolder }: ScanTask): Promise<ScanAnswer> {
 
 async function readOnce(layer: LayerTask, cache: LayerCache | undefined): Promise<LayerChanges> {
   if ('folder' in layer.bytes) return readFolder(layer.bytes.folder, layerLimits.entries)
-  const held = await cache?.find(layer.digest)
+  await verifyLayer(layer)
+  const kept = isDigest(layer.digest) ? cache : undefined
+  const held = await kept?.find(layer.digest)
   if (held) return held
   if (isModule(layer.mediaType)) return readModule(layer, layer.bytes)
-  const changes = await readLayer(open(layer.bytes), layer.mediaType)
-  await cache?.keep(layer.digest, changes)
+  const changes = await readLayer(openLayer(layer.bytes), layer.mediaType)
+  await kept?.keep(layer.digest, changes)
   return changes
-}
-
-function open({ file, first, last }: Extract<LayerBytes, { file: string }>): Readable {
-  const range = {
-    ...(first === undefined ? {} : { start: first }),
-    ...(last === undefined ? {} : { end: last }),
-  }
-  return createReadStream(file, { highWaterMark: 256 * 1024, ...range })
 }
 
 /** A WebAssembly module or component is its own layer, with nothing packed around it. */
@@ -52,15 +47,12 @@ function isModule(mediaType: string): boolean {
   return /^application\/(vnd\.[a-z.]*)?wasm\b/.test(mediaType) && !/tar|gzip|zstd/.test(mediaType)
 }
 
-async function readModule(
-  layer: LayerTask,
-  bytes: Extract<LayerBytes, { file: string }>,
-): Promise<LayerChanges> {
+async function readModule(layer: LayerTask, bytes: FileBytes): Promise<LayerChanges> {
   const end = bytes.last === undefined ? (await stat(bytes.file)).size : bytes.last + 1
   const size = end - (bytes.first ?? 0)
   const wanting = wantedBy('module.wasm', Buffer.from('\0asm', 'latin1'))
   if (wanting.length === 0) throw new ScanningFailure('SCAN_FAILED', 'WebAssembly cannot be read')
-  const facts = await catalogueFile(wanting, 'module.wasm', size, open(bytes) as AsyncIterable<Buffer>)
+  const facts = await catalogueFile(wanting, 'module.wasm', size, openLayer(bytes) as AsyncIterable<Buffer>)
   const files = new Map([['module.wasm', facts ?? {}]])
   return { diffId: layer.diffId ?? layer.digest, files, removed: [], opaque: [], links: [] }
 }

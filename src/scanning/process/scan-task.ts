@@ -1,14 +1,22 @@
 import type { Inventory } from '../types.ts'
 
-/** Where the bytes of a layer are: a file or a part of one, or a folder that is the root itself. */
-export type LayerBytes =
-  { readonly file: string; readonly first?: number; readonly last?: number } | { readonly folder: string }
+/** A file, or a part of it: first and last byte, both included. */
+export interface FileBytes {
+  readonly file: string
+  readonly first?: number
+  readonly last?: number
+}
+
+/** Where the bytes of a layer are; a folder is the root itself. */
+export type LayerBytes = FileBytes | { readonly folder: string }
 
 /** A layer to be read. */
 export interface LayerTask {
   readonly digest: string
   readonly mediaType: string
   readonly bytes: LayerBytes
+  /** The bytes are known to have the digest; otherwise that is checked first. */
+  readonly isVerified?: boolean
   /** What the config says that the layer unpacks to; it is checked. */
   readonly diffId?: string
   readonly instruction?: string

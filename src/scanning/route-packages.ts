@@ -1,0 +1,51 @@
+import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
+import type { Database } from '../database/index.ts'
+import type { Identity } from '../identity/index.ts'
+import type { RepositoryName } from '../kernel/reference.ts'
+import { searchPackages } from './packages/search-packages.ts'
+import { PackageList, PackageSearch } from './wire.ts'
+
+const defaultLimit = 200
+const shownTags = 20
+
+/** Which images hold a package. */
+export function packageRoutes(
+  app: FastifyInstance,
+  { database, identity }: { readonly database: Database; readonly identity: Identity },
+): void {
+  app.get<{ Querystring: Static<typeof PackageSearch> }>(
+    '/api/v1/packages',
+    {
+      schema: {
+        operationId: 'searchPackages',
+        summary: 'Which images hold a package',
+        tags: ['scanning'],
+        querystring: PackageSearch,
+        response: { 200: PackageList },
+      },
+    },
+    async ({ caller, query: { n = defaultLimit, ...query } }) => {
+      await identity.requireSignIn(caller)
+      const items: PackageList['items'] = []
+      for await (const { repositoryId, ...place } of searchPackages(database, query)) {
+        if (!(await identity.mayAccess(caller, 'pull', place.repository as RepositoryName))) continue
+        if (items.length === n) return { items, more: true }
+        items.push({ ...place, tags: await tagsOf(database, repositoryId, place.digest) })
+      }
+      return { items, more: false }
+    },
+  )
+}
+
+async function tagsOf(database: Database, repositoryId: string, digest: string): Promise<string[]> {
+  const rows = await database
+    .selectFrom('tag')
+    .select('name')
+    .where('repository_id', '=', repositoryId)
+    .where('digest', '=', digest)
+    .orderBy('name')
+    .limit(shownTags)
+    .execute()
+  return rows.map(({ name }) => name)
+}
