@@ -5,6 +5,15 @@ import { auditRoutes } from './audit/index.ts'
 import { baseImageFailures, baseImageRoutes } from './baseimages/index.ts'
 import { lockFolder, openDatabase, type Database, type DatabaseTransaction } from './database/index.ts'
 import {
+  exceptionEvent,
+  exceptionFailures,
+  exceptionRoutes,
+  expireExceptionsJob,
+  expireJobKind,
+  type ExceptionChange,
+} from './exceptions/index.ts'
+import { gateFailures, gateRoutes } from './gate/index.ts'
+import {
   buildServer,
   describeApi,
   healthRoutes,
@@ -18,17 +27,30 @@ import type { Clock } from './kernel/clock.ts'
 import { kernelFailures } from './kernel/failure.ts'
 import type { Log } from './kernel/log.ts'
 import {
+  deliverJob,
+  deliverJobKind,
+  notificationFailures,
+  notificationRoutes,
+  notify,
+  parseNetworks,
+  readMailSettings,
+  tendNotificationsJob,
+  verdictEvent,
+} from './notifications/index.ts'
+import {
   createPullGate,
   endGraceJob,
   judgeAllJob,
   judgeJob,
   judgePushedManifest,
   platformImages,
+  findJudgedReport,
   policyFailures,
   policyRoutes,
   requestJudgement,
   requestJudgementOfAll,
   resolveImage,
+  type VerdictChange,
 } from './policy/index.ts'
 import { promotionFailures, promotionRoutes } from './promotion/index.ts'
 import {
@@ -52,7 +74,14 @@ import {
   VulnerabilityDatabases,
 } from './scanning/index.ts'
 import type { Settings } from './settings.ts'
-import { signingFailures, signingRoutes } from './signing/index.ts'
+import {
+  bundleMediaType,
+  getServerKey,
+  signingFailures,
+  signingRoutes,
+  signStatement,
+  type Statement,
+} from './signing/index.ts'
 
 const hourMs = 3_600_000
 const minuteMs = 60_000
@@ -88,7 +117,14 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
   const wake = (): void => runner.wake()
   const events = registryEvents(identity, clock, wake)
   const evidence = { database, blobs, clock }
-  const judging = { ...evidence, verdictChanged: () => {} }
+  const notifications = {
+    database,
+    clock,
+    source: settings.publicUrl ?? 'urn:pratique:server',
+    networks: parseNetworks(settings.notificationNetworks),
+    mail: readMailSettings(settings),
+  }
+  const judging = { ...evidence, verdictChanged: tellOfVerdict }
   const judgeAll = (transaction: DatabaseTransaction): Promise<void> =>
     requestJudgementOfAll(transaction, clock.now())
   const registry: RegistryParts = {
@@ -119,7 +155,12 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
     registry,
     vulnerabilities,
     requestJudgement,
+    signStatement: async (statement: Statement) => ({
+      mediaType: bundleMediaType,
+      bytes: signStatement(await getServerKey(database, clock), statement),
+    }),
   }
+  const exceptions = { database, identity, requestJudgement, requestJudgementOfAll, changed: tellOfException }
   const garbage = { database, blobs, clock, graceMs: settings.gcGraceMs }
   const retention = { database, clock, events }
   const runner = new JobRunner({
@@ -129,10 +170,13 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
     concurrency: settings.scanConcurrency + 1,
     handlers: {
       scan: (job) => scanJob(scanning, job),
-      rematch: (job) => rematchJob(scanning, job),
+      rematch: (job) => rematchJob({ ...scanning, clock, wake }, job),
       judge: (job) => judgeJob(judging, job),
       'judge-all': (job) => judgeAllJob(judging, job),
       'end-grace': () => endGraceJob(judging),
+      [deliverJobKind]: (job) => deliverJob(notifications, job),
+      'tend-notifications': () => tendNotificationsJob(notifications),
+      [expireJobKind]: () => expireExceptionsJob(exceptions),
       'collect-garbage': async () => void (await collectGarbage(garbage, false)),
       'apply-retention': async () => void (await applyRetention(retention, systemCaller('retention'), false)),
     },
@@ -140,6 +184,8 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
       { kind: 'collect-garbage', everyMs: settings.gcIntervalMs },
       { kind: 'apply-retention', everyMs: 24 * hourMs },
       { kind: 'end-grace', everyMs: minuteMs },
+      { kind: expireJobKind, everyMs: hourMs },
+      { kind: 'tend-notifications', everyMs: hourMs },
     ],
   })
 
@@ -155,6 +201,9 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
       ...baseImageFailures,
       ...policyFailures,
       ...promotionFailures,
+      ...gateFailures,
+      ...notificationFailures,
+      ...exceptionFailures,
     },
     identifyCaller: identity.identifyCaller,
   })
@@ -176,13 +225,16 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
   scanningRoutes(app, {
     database,
     identity,
-    blobs,
     vulnerabilities,
     vulndbFolder,
     feeds: { url: settings.vulndbFeedUrl, ecosystems: settings.vulndbEcosystems },
     resolveImage: findImages,
+    registry,
+    findFindings: async (repository, digest) =>
+      (await findJudgedReport(evidence, repository, digest, clock.now())).report,
     wake,
   })
+  gateRoutes(app, { database, identity, clock, vulnerabilities })
   signingRoutes(app, { database, identity, judgeAll: (transaction) => judgeAll(transaction).then(wake) })
   baseImageRoutes(app, {
     database,
@@ -200,8 +252,17 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
       )
     },
   })
+  exceptionRoutes(app, {
+    ...exceptions,
+    blobs,
+    maximumDays: settings.exceptionDays,
+    resolveImage: findImages,
+    wake,
+    ...(settings.publicUrl === undefined ? {} : { publicUrl: settings.publicUrl }),
+  })
   policyRoutes(app, { ...judging, identity, wake })
   promotionRoutes(app, { ...evidence, identity, events })
+  notificationRoutes(app, { ...notifications, identity, wake })
 
   return {
     app,
@@ -234,6 +295,26 @@ function registryEvents(identity: Identity, clock: Clock, wake: () => void): Reg
     assertTagMutable,
     committed: wake,
   }
+}
+
+/** Tells those who want to know of a verdict, in the transaction that writes it. */
+async function tellOfVerdict(transaction: DatabaseTransaction, change: VerdictChange): Promise<void> {
+  const { verdict, before, ...image } = change
+  const event = verdictEvent({
+    ...image,
+    ...(before === undefined ? {} : { from: before }),
+    to: verdict.state,
+    reasons: verdict.reasons,
+    at: verdict.judgedAt,
+    ...(verdict.graceUntil === undefined ? {} : { graceUntil: verdict.graceUntil }),
+  })
+  if (event) await notify(transaction, event)
+}
+
+/** Tells those who want to know of an exception, in the transaction that changes it. */
+async function tellOfException(transaction: DatabaseTransaction, change: ExceptionChange): Promise<void> {
+  const event = exceptionEvent(change)
+  if (event) await notify(transaction, event)
 }
 
 async function findFaults(database: Database): Promise<string[]> {

@@ -35,6 +35,8 @@ const LevelName = Type.Union([
   Type.Literal('debug'),
 ])
 
+const SmtpSecurity = Type.Union([Type.Literal('tls'), Type.Literal('starttls'), Type.Literal('none')])
+
 /** Every setting there is. Names of the file, of the environment and of the flags all come from here. */
 export const settingsTable = {
   dataDir: setting(
@@ -138,9 +140,72 @@ export const settingsTable = {
   ),
   vulndbEcosystems: setting(
     List,
-    ['Debian', 'Alpine', 'npm', 'PyPI', 'Go'],
+    [
+      'Debian',
+      'Ubuntu',
+      'Alpine',
+      'AlmaLinux',
+      'Rocky Linux',
+      'Red Hat',
+      'npm',
+      'PyPI',
+      'Maven',
+      'Go',
+      'crates.io',
+      'RubyGems',
+      'NuGet',
+      'Packagist',
+      'Bitnami',
+    ],
     'PRATIQUE_VULNDB_ECOSYSTEMS',
-    'ecosystems that an update fetches',
+    'ecosystems of OSV that an update fetches',
+  ),
+  vulndbSources: setting(
+    List,
+    ['osv', 'debian-tracker', 'alpine-secdb', 'kev', 'epss'],
+    'PRATIQUE_VULNDB_SOURCES',
+    'advisory sources that an update fetches; one that is left out is switched off',
+  ),
+  vulndbSourceUrls: setting(
+    List,
+    [],
+    'PRATIQUE_VULNDB_SOURCE_URLS',
+    'other addresses of sources, as name=url; red-hat-vex, ubuntu-cves, severity-list and node-core have none of their own',
+  ),
+  vulndbAlpineBranches: setting(
+    List,
+    ['v3.20', 'v3.21', 'v3.22', 'v3.23', 'edge'],
+    'PRATIQUE_VULNDB_ALPINE_BRANCHES',
+    'branches of Alpine whose security database an update fetches',
+  ),
+  vulndbBundleKeys: setting(
+    List,
+    [],
+    'PRATIQUE_VULNDB_BUNDLE_KEYS',
+    'files with PEM public keys (Ed25519, ECDSA P-256) whose bundles of the database are trusted',
+  ),
+  notificationNetworks: setting(
+    List,
+    [],
+    'PRATIQUE_NOTIFICATION_NETWORKS',
+    'address ranges that webhooks may reach although they are not public, without https too',
+  ),
+  smtpHost: setting(Text, undefined, 'PRATIQUE_SMTP_HOST', 'mail server that takes notifications by e-mail'),
+  smtpPort: setting(count(1, 65_535), 587, 'PRATIQUE_SMTP_PORT', 'port of the mail server'),
+  smtpSecurity: setting(
+    SmtpSecurity,
+    'starttls',
+    'PRATIQUE_SMTP_SECURITY',
+    'tls, starttls or none: how the connection to the mail server is encrypted',
+  ),
+  smtpUser: setting(Text, undefined, 'PRATIQUE_SMTP_USER', 'account at the mail server, where it needs one'),
+  smtpPassword: setting(Text, undefined, 'PRATIQUE_SMTP_PASSWORD', 'password of that account'),
+  smtpFrom: setting(Text, undefined, 'PRATIQUE_SMTP_FROM', 'sender address of notifications by e-mail'),
+  exceptionDays: setting(
+    count(1, 3_650),
+    365,
+    'PRATIQUE_EXCEPTION_DAYS',
+    'longest time that an exception may be asked for, in days',
   ),
 } as const
 
@@ -148,10 +213,11 @@ type Table = typeof settingsTable
 type Name = keyof Table
 type ValueOf<Key extends Name> = Table[Key] extends Setting<infer Schema> ? Static<Schema> : never
 
+type WithoutDefault = 'adminPassword' | 'publicUrl' | 'smtpHost' | 'smtpUser' | 'smtpPassword' | 'smtpFrom'
+
 /** All settings with their values. */
-export type Settings = { readonly [Key in Exclude<Name, 'adminPassword' | 'publicUrl'>]: ValueOf<Key> } & {
-  readonly adminPassword: string | undefined
-  readonly publicUrl: string | undefined
+export type Settings = { readonly [Key in Exclude<Name, WithoutDefault>]: ValueOf<Key> } & {
+  readonly [Key in WithoutDefault]: string | undefined
 }
 
 /** A setting that is wrong, with the place where it stands. */

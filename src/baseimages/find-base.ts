@@ -10,6 +10,8 @@ export interface BaseMatch {
   readonly layers?: number
   /** The newest approved version of the same base, when it is a newer one. */
   readonly newer?: string
+  /** The image of that version, for the same platform. */
+  readonly newerDigest?: string
 }
 
 /**
@@ -35,7 +37,8 @@ export async function findBaseOf(
   const [best] = fitting
   if (!best) return { status: 'unknown' }
   const newest = bases.findLast(
-    ({ name, withdrawn_at: withdrawn }) => name === best.name && withdrawn === null,
+    ({ name, platform, withdrawn_at: withdrawn }) =>
+      name === best.name && platform === best.platform && withdrawn === null,
   )
   const isNewer =
     newest !== undefined && newest.approved_at > best.approved_at && newest.version !== best.version
@@ -45,6 +48,6 @@ export async function findBaseOf(
     version: best.version,
     digest: best.digest,
     layers: best.layers.length,
-    ...(isNewer ? { newer: newest.version } : {}),
+    ...(isNewer ? { newer: newest.version, newerDigest: newest.digest } : {}),
   }
 }

@@ -3,11 +3,15 @@ import type { Client } from './client.ts'
 import { accountCommands } from './account-commands.ts'
 import { accessCommands } from './access-commands.ts'
 import { completionCommand } from './completion.ts'
+import { exceptionCommands } from './exception-commands.ts'
 import { imageCommands } from './image-commands.ts'
 import { maintenanceCommands } from './maintenance-commands.ts'
+import { notificationCommands } from './notification-commands.ts'
 import { packageCommand } from './package-command.ts'
 import { policyCommands } from './policy-commands.ts'
 import { pushCommand } from './push-command.ts'
+import { sbomCommand } from './sbom-command.ts'
+import { scanCommand } from './scan-command.ts'
 import { serveCommand } from './serve-command.ts'
 import { vulndbCommands } from './vulndb-commands.ts'
 
@@ -16,6 +20,8 @@ export interface Context {
   /** The server that the options, the environment or the last sign-in name. */
   client(): Client
   isJson(): boolean
+  /** The command line names a server. */
+  isServerNamed(): boolean
 }
 
 /** Every command, in the order in which help shows them. */
@@ -23,11 +29,15 @@ export const commands: readonly ((program: Command, context: Context) => void)[]
   serveCommand,
   accountCommands,
   imageCommands,
+  scanCommand,
+  sbomCommand,
   packageCommand,
   pushCommand,
   policyCommands,
+  exceptionCommands,
   accessCommands,
   maintenanceCommands,
   vulndbCommands,
+  notificationCommands,
   completionCommand,
 ]

@@ -1,19 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { ImageList, InspectBody, VerdictBody } from '../policy/wire.ts'
 import type { PromotionBody } from '../promotion/wire.ts'
-import type { ScanBody, ScanList } from '../scanning/wire.ts'
-import { CommandError, exitCodes, ProblemError, withQuery } from './client.ts'
+import { CommandError, exitCodes, ProblemError } from './client.ts'
 import type { Context } from './commands.ts'
-import { colour, formatBytes, formatTable, print, printJson, progress, shortDigest, wrap } from './print.ts'
-
-const verdictCodes: Readonly<Record<string, number>> = {
-  cleared: exitCodes.pass,
-  recalled: exitCodes.policySaysNo,
-  quarantined: exitCodes.policySaysNo,
-  pending: exitCodes.undetermined,
-}
-const pollMs = 300
+import { colour, formatBytes, formatTable, print, printJson, shortDigest, wrap } from './print.ts'
 
 interface Reason {
   readonly rule: string
@@ -58,23 +48,6 @@ export function imageCommands(program: Command, context: Context): void {
       const found = await context.client().get<InspectBody>('/api/v1/images/inspect', { image })
       if (context.isJson()) return printJson(found)
       printInspection(found)
-    })
-
-  program
-    .command('scan <image>')
-    .description('wait for the scan of an image and show its findings and verdict')
-    .option('--again', 'scan it again even if it was scanned')
-    .option('--timeout <seconds>', 'how long to wait', '600')
-    .action(async (image: string, options: { again?: boolean; timeout: string }) => {
-      if (options.again) await context.client().send('POST', withQuery('/api/v1/scan', { image }))
-      const verdict = await waitForVerdict(context, image, Number(options.timeout) * 1000)
-      const scan = await context.client().get<ScanList>('/api/v1/scan', { image })
-      if (context.isJson()) printJson({ verdict, scan: scan.items })
-      else {
-        for (const item of scan.items) printScan(item)
-        printVerdict(verdict)
-      }
-      process.exitCode = verdictCodes[verdict.state] ?? exitCodes.undetermined
     })
 
   program
@@ -125,28 +98,6 @@ async function listAll(
   return items
 }
 
-/** Asks until the verdict is no longer pending because of the scan, or time is over. */
-async function waitForVerdict(context: Context, image: string, timeoutMs: number): Promise<VerdictBody> {
-  const client = context.client()
-  const bar = progress(`waiting for the verdict on ${image}`)
-  const deadline = Date.now() + timeoutMs
-  try {
-    for (let waited = 0; ; waited += pollMs) {
-      const verdict = await client.get<VerdictBody>('/api/v1/verdict', { image })
-      const scan = await client.get<ScanList>('/api/v1/scan', { image })
-      const isScanned = scan.items.every(({ state }) => state !== 'pending')
-      const isJudged = scan.items.every(
-        ({ scannedAt }) => scannedAt !== undefined && scannedAt <= verdict.judgedAt,
-      )
-      if (verdict.state !== 'pending' || (isScanned && isJudged) || Date.now() > deadline) return verdict
-      bar.step(waited, timeoutMs)
-      await pause(pollMs)
-    }
-  } finally {
-    bar.end()
-  }
-}
-
 async function promote(context: Context, image: string, to: string, dryRun: boolean): Promise<PromotionBody> {
   try {
     return await context.client().send<PromotionBody>('POST', '/api/v1/promotions', { image, to, dryRun })
@@ -184,32 +135,6 @@ function printVerdict(verdict: VerdictBody): void {
   print(`\n${shortDigest(verdict.image)} is ${colour(name, verdict.state)}`)
   if (verdict.graceUntil) print(`it can still be pulled until ${verdict.graceUntil}`)
   printReasons(verdict.reasons)
-}
-
-function printScan(scan: ScanBody): void {
-  const platform = scan.platform ? ` (${scan.platform})` : ''
-  print(
-    `${shortDigest(scan.digest)}${platform}: ${scan.operatingSystem ?? 'no operating system'}, ${scan.packages} ${scan.packages === 1 ? 'package' : 'packages'}`,
-  )
-  if (scan.state !== 'done')
-    return print(
-      wrap(scan.state === 'failed' ? `could not be scanned: ${scan.error}` : 'not scanned yet', '  '),
-    )
-  if (scan.databaseVersion === undefined)
-    print('  no vulnerability database yet; pratique vulndb import FILE')
-  for (const { ecosystem, packages } of scan.gaps) print(`  not covered: ${ecosystem}, ${packages} packages`)
-  for (const { path, reason } of scan.unknowns) print(wrap(`unknown: ${path}: ${reason}`, '  '))
-  if (scan.findings.length === 0) return
-  print('')
-  print(
-    formatTable(scan.findings, [
-      { title: 'SEVERITY', value: ({ severity }) => severity },
-      { title: 'ID', value: ({ id }) => id },
-      { title: 'PACKAGE', value: ({ packageName }) => packageName, isWide: true },
-      { title: 'INSTALLED', value: ({ installedVersion }) => installedVersion, isWide: true },
-      { title: 'FIXED', value: ({ fixedVersion }) => fixedVersion ?? '-', isWide: true },
-    ]),
-  )
 }
 
 function printInspection({

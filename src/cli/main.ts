@@ -24,6 +24,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const context = {
     client: () => new Client(options().server === undefined ? {} : { server: options().server as string }),
     isJson: () => options().json === true,
+    isServerNamed: () => options().server !== undefined,
   }
   for (const add of commands) add(program, context)
   try {

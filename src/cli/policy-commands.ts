@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { BaseImage } from '../baseimages/wire.ts'
 import type { CheckBody, PolicyBody } from '../policy/wire.ts'
-import type { SigningKey } from '../signing/wire.ts'
+import type { ServerKeyBody, SigningKey } from '../signing/wire.ts'
 import { CommandError, exitCodes } from './client.ts'
 import type { Context } from './commands.ts'
 import { formatTable, print, printJson, shortDigest, wrap } from './print.ts'
@@ -73,6 +73,14 @@ function keyCommands(program: Command, context: Context): void {
           { title: 'SINCE', value: ({ createdAt }) => createdAt.slice(0, 10) },
         ]),
       )
+    })
+  key
+    .command('server')
+    .description('the public key of what the server states itself, such as SBOMs')
+    .action(async () => {
+      const { publicKey } = await context.client().get<ServerKeyBody>('/api/v1/signing-keys/server')
+      if (context.isJson()) return printJson({ publicKey })
+      print(publicKey.trimEnd())
     })
   key
     .command('add <name> <file>')

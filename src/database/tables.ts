@@ -238,6 +238,13 @@ export interface SigningKeyTable {
   revoked_at: number | null
 }
 
+export interface ServerKeyTable {
+  name: string
+  private_key_pem: string
+  public_key_pem: string
+  created_at: number
+}
+
 export interface PolicyTable {
   version: Generated<number>
   document: string
@@ -288,6 +295,98 @@ export interface ImagePackageTable {
   version: string
   /** Source package or origin; its own name when it has none. */
   source_name: string
+  /** The ecosystem and the name under which advisories of it are filed. */
+  ecosystem: string
+  filed_under: string
+}
+
+export interface NotificationSubscriptionTable {
+  id: string
+  name: string
+  kind: 'cloudevents' | 'slack' | 'email'
+  /** The URL, or the addresses separated by commas. */
+  target: string
+  /** JSON array of patterns over event types. */
+  event_types: string
+  repository_glob: string
+  /** Null: whatever the severity. */
+  minimum_severity: string | null
+  enabled: Flag
+  /** Signs what is sent; null where nothing is signed. */
+  secret: string | null
+  /** The secret before a rotation, signs as well until `previous_secret_until`. */
+  previous_secret: string | null
+  previous_secret_until: number | null
+  /** Attempts that failed since the last that did not. */
+  failures: number
+  /** Nothing is sent before this time. */
+  paused_until: number
+  created_by: string
+  created_at: number
+}
+
+/** The outbox: an event for a subscription, written in the transaction of what happened. */
+export interface NotificationDeliveryTable {
+  id: string
+  subscription_id: string
+  event_id: string
+  event_type: string
+  /** JSON. */
+  event: string
+  state: 'waiting' | 'delivered' | 'failed'
+  attempts: number
+  next_attempt_at: number
+  /** What came of the last attempt. */
+  status: string
+  created_at: number
+  finished_at: number | null
+}
+
+/** What somebody asked to have left out of account, and what became of that. */
+export interface ExceptionTable {
+  id: string
+  state: 'requested' | 'approved' | 'rejected' | 'expired' | 'withdrawn'
+  vulnerability: string
+  /** JSON array: other names of the vulnerability. */
+  aliases: string
+  /** VEX status. */
+  status: 'not_affected' | 'affected' | 'fixed' | 'under_investigation'
+  justification: string | null
+  reason: string
+  ticket: string | null
+  /** Where it holds; each of the next columns narrows it further. */
+  repository_glob: string
+  digest: string | null
+  package_purl: string | null
+  base_name: string | null
+  base_version: string | null
+  /** JSON array of VEX products, for what was imported. */
+  products: string | null
+  /** Subject of the principal. */
+  requested_by: string
+  requested_by_name: string
+  requested_at: number
+  until: number
+  decided_by: string | null
+  decided_by_name: string | null
+  decided_at: number | null
+  decision_reason: string | null
+  /** Who withdrew it; the server, when it ran out. */
+  ended_by_name: string | null
+  ended_at: number | null
+  end_reason: string | null
+  /** Digest and author of the VEX document that it came from. */
+  source_digest: string | null
+  source_author: string | null
+}
+
+/** A key whose VEX attestations are believed. */
+export interface VexSignerTable {
+  name: string
+  public_key_pem: string
+  added_by: string
+  created_at: number
+  removed_at: number | null
 }
 
 export interface Tables {
@@ -313,10 +412,15 @@ export interface Tables {
   scan: ScanTable
   finding_report: FindingReportTable
   image_package: ImagePackageTable
+  notification_subscription: NotificationSubscriptionTable
+  notification_delivery: NotificationDeliveryTable
   approved_base: ApprovedBaseTable
   signing_key: SigningKeyTable
+  server_key: ServerKeyTable
   policy: PolicyTable
   verdict: VerdictTable
   manual_decision: ManualDecisionTable
   promotion: PromotionTable
+  exception: ExceptionTable
+  vex_signer: VexSignerTable
 }

@@ -30,7 +30,7 @@ export async function checkPolicy(parts: EvidenceParts, text: string): Promise<C
     const previous = await findVerdict(database, row.id, row.digest)
     const outcomes = evaluateRules(
       rulesFor(document, name),
-      await gatherEvidence(parts, row.id, row.digest as Digest),
+      await gatherEvidence(parts, row, row.digest as Digest),
     )
     const next = decideVerdict({
       outcomes,

@@ -1,10 +1,9 @@
-import { findBaseOf } from '../baseimages/index.ts'
 import type { Database } from '../database/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { BlobStore } from '../registry/index.ts'
-import { findReport, findScan } from '../scanning/index.ts'
 import { verifySignatures, type SignatureReport } from '../signing/index.ts'
+import { findJudgedReport } from './effective-report.ts'
 import { parentsOf } from './store.ts'
 import type { Evidence } from './types.ts'
 
@@ -14,26 +13,28 @@ export interface EvidenceParts {
   readonly clock: Clock
 }
 
-/** All that is known of an image in a repository, as its rules want it. */
+/**
+ * All that is known of an image in a repository, as its rules want it. The name says whose exceptions hold: the
+ * repository's own, or that of the one that the image is to be promoted into.
+ */
 export async function gatherEvidence(
   parts: EvidenceParts,
-  repositoryId: string,
+  repository: { readonly id: string; readonly name: string },
   digest: Digest,
 ): Promise<Evidence> {
-  const { database, clock } = parts
-  const scan = await findScan(database, digest)
-  const diffIds = scan?.inventory?.layers.map((layer) => layer.diffId) ?? []
+  const now = parts.clock.now()
+  const { scan, report, base } = await findJudgedReport(parts, repository, digest, now)
   return {
-    now: clock.now(),
+    now,
     scan: {
       state: scan?.state ?? 'missing',
       packages: scan?.inventory?.packages.length ?? 0,
       unknowns: scan?.inventory?.unknowns ?? [],
       ...(scan?.error === undefined ? {} : { error: scan.error }),
     },
-    report: await findReport(database, digest),
-    signatures: await signaturesOf(parts, repositoryId, digest),
-    base: await findBaseOf(database, diffIds),
+    report,
+    signatures: await signaturesOf(parts, repository.id, digest),
+    base,
   }
 }
 

@@ -14,8 +14,9 @@ import {
   parentsOf,
   repositoriesHolding,
   saveVerdict,
+  tagsOf,
 } from './store.ts'
-import type { RuleOutcome, Verdict } from './types.ts'
+import type { RuleOutcome, Verdict, VerdictChange } from './types.ts'
 
 const hourMs = 3_600_000
 /** Digests that one job of a whole judging takes on before it hands over to the next. */
@@ -24,8 +25,8 @@ const batchSize = 200
 const maximumDepth = 8
 
 export interface JudgeParts extends EvidenceParts {
-  /** Called after a verdict was written. */
-  verdictChanged(repositoryId: string, digest: Digest): void
+  /** Told of a verdict that is another than before, in the transaction that writes it. */
+  verdictChanged(transaction: DatabaseTransaction, change: VerdictChange): Promise<void>
 }
 
 /** Has a digest judged, in the transaction of what makes it necessary. */
@@ -103,11 +104,16 @@ export async function judgeInRepository(
     const verdict = outcomes
       ? await verdictOfImage(parts, transaction, repository, digest, outcomes)
       : await verdictOfIndex(parts, transaction, repository, digest)
+    const before = await findVerdict(transaction, repository.id, digest)
     await saveVerdict(transaction, repository.id, digest, verdict)
+    if (before?.state !== verdict.state) {
+      const tags = await tagsOf(transaction, repository.id, digest)
+      const change = { repository: repository.name, digest, kind: manifest.kind, tags, before: before?.state }
+      await parts.verdictChanged(transaction, { ...change, verdict })
+    }
     return true
   })
   if (!written) return
-  parts.verdictChanged(repository.id, digest)
   if (depth >= maximumDepth) return
   for (const parent of await parentsOf(parts.database, repository.id, digest)) {
     await judgeInRepository(parts, repository, parent, depth + 1)
@@ -123,7 +129,7 @@ export async function evaluateImage(
   rulesOf: string = repository.name,
 ): Promise<RuleOutcome[]> {
   const { document } = await currentPolicy(parts.database)
-  return evaluateRules(rulesFor(document, rulesOf), await gatherEvidence(parts, repository.id, digest))
+  return evaluateRules(rulesFor(document, rulesOf), await gatherEvidence(parts, { id: repository.id, name: rulesOf }, digest))
 }
 
 async function verdictOfImage(

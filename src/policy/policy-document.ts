@@ -173,3 +173,13 @@ export function stageOf(policy: PolicyDocument, repository: string): Stage | und
 export function rulesFor(policy: PolicyDocument, repository: string): Rules {
   return stageOf(policy, repository)?.rules ?? policy.others?.rules ?? { scanned: true }
 }
+
+/** The rules of a stage by its name; those of the first one when none is named. Throws POLICY_INVALID. */
+export function rulesForStage(policy: PolicyDocument, name: string | undefined): Rules {
+  const stage = name === undefined ? policy.stages[0] : policy.stages.find((one) => one.name === name)
+  if (stage) return stage.rules
+  throw new PolicyFailure(
+    'POLICY_INVALID',
+    `there is no stage ${name}; there are ${policy.stages.map((one) => one.name).join(', ')}`,
+  )
+}

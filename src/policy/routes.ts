@@ -186,7 +186,7 @@ async function inspectImage(parts: PolicyParts, named: NamedImage): Promise<Stat
     .where('repository.id', '=', repository.id)
     .where('manifest.digest', '=', manifest.digest)
     .executeTakeFirstOrThrow()
-  const evidence = await gatherEvidence(parts, repository.id, manifest.digest)
+  const evidence = await gatherEvidence(parts, repository, manifest.digest)
   const layers = await scannedLayers(parts, manifest.digest)
   const referrers = await listReferrers(database, repository.id, manifest.digest, { limit: 200 })
   const { status, name, version, newer } = evidence.base

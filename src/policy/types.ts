@@ -1,5 +1,5 @@
 import type { BaseMatch } from '../baseimages/index.ts'
-import type { FindingReport, Inventory } from '../scanning/index.ts'
+import type { FindingReport, Inventory } from '../scanning/offline.ts'
 import type { SignatureReport } from '../signing/index.ts'
 
 export type VerdictState = 'pending' | 'cleared' | 'recalled' | 'quarantined'
@@ -42,4 +42,15 @@ export interface ManualDecision {
   readonly reason: string
   readonly decidedBy: string
   readonly decidedAt: number
+}
+
+/** A verdict whose state is another than before. */
+export interface VerdictChange {
+  readonly repository: string
+  readonly digest: string
+  readonly kind: string
+  readonly tags: readonly string[]
+  /** Undefined: there was none. */
+  readonly before: VerdictState | undefined
+  readonly verdict: Verdict
 }

@@ -2,12 +2,14 @@
 export { scanningFailures, ScanningFailure } from './failures.ts'
 export { packageRoutes } from './route-packages.ts'
 export { scanningRoutes, type ScanningRouteParts } from './routes.ts'
-export { rematchJob, requestRematch, scanJob, type ScanJobParts } from './scan-job.ts'
+export { rematchJob, requestRematch, type RematchParts } from './rematch-job.ts'
+export { scanJob, type ScanJobParts } from './scan-job.ts'
 export { findReport, findScan, requestScan, type Scan } from './store.ts'
 export {
   severities,
   type CoverageGap,
   type Finding,
+  type FindingException,
   type FindingReport,
   type InstalledPackage,
   type Inventory,

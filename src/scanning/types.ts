@@ -119,6 +119,25 @@ export interface Finding {
   readonly removedBy?: { readonly layerDigest: string; readonly instruction?: string }
   /** Which advisory source said so, such as `debian-12.osv`. */
   readonly source: string
+  /** Name and version of the approved base (`node:1.4.2`) whose layer brought the package. */
+  readonly base?: string
+  /** What people, or a trusted VEX document, say of it; set where findings are judged, never stored. */
+  readonly exception?: FindingException
+}
+
+/** Why a finding is looked at differently. */
+export interface FindingException {
+  /** Of the exception, or `vex:` and the digest of the attestation. */
+  readonly id: string
+  /** VEX status; `affected` is a risk that was accepted, `under_investigation` leaves the finding counting. */
+  readonly status: 'not_affected' | 'affected' | 'fixed' | 'under_investigation'
+  readonly justification?: string
+  readonly reason: string
+  /** Milliseconds since 1970 at which it ends. */
+  readonly until?: number
+  readonly approvedBy: string
+  /** True: the finding no longer counts. */
+  readonly isSuppressed: boolean
 }
 
 /** Why no advisory source speaks for a package: what is not covered is never clean. */
@@ -126,6 +145,8 @@ export interface CoverageGap {
   /** `Debian:13`, `Go`, `npm`, … */
   readonly ecosystem: string
   readonly packages: number
+  /** The day on which the release's security support ended, where that is past. */
+  readonly endOfLife?: string
 }
 
 /** Which source of which date spoke for the packages of an ecosystem. */
@@ -135,6 +156,10 @@ export interface Coverage {
   readonly source: string
   /** Milliseconds since 1970; absent where the source carries no dates. */
   readonly builtAt?: number
+  /** Milliseconds since 1970 at which its feed last said that this is the newest; absent for files. */
+  readonly checkedAt?: number
+  /** The day on which the release's security support ended, where that is past: no source says all any more. */
+  readonly endOfLife?: string
 }
 
 /** What an inventory matched in one version of the vulnerability database. */

@@ -3,8 +3,9 @@ import type { Static } from 'typebox'
 import type { Database, DatabaseTransaction } from '../database/index.ts'
 import type { Identity } from '../identity/index.ts'
 import { SigningFailure } from './failures.ts'
+import { getServerKey } from './server-key.ts'
 import { parsePublicKey } from './verify-payload.ts'
-import { NewSigningKey, SigningKey, SigningKeyList, SigningKeyParams } from './wire.ts'
+import { NewSigningKey, ServerKeyBody, SigningKey, SigningKeyList, SigningKeyParams } from './wire.ts'
 
 export interface SigningParts {
   readonly database: Database
@@ -36,6 +37,17 @@ export function signingRoutes(app: FastifyInstance, parts: SigningParts): void {
       const rows = await database.selectFrom('signing_key').selectAll().orderBy('name').execute()
       return { items: rows.map(show) }
     },
+  )
+
+  app.get(
+    `${path}/server`,
+    {
+      schema: {
+        ...about('getServerKey', 'The public key of what the server states itself, such as SBOMs'),
+        response: { 200: ServerKeyBody },
+      },
+    },
+    async () => ({ publicKey: (await getServerKey(database, identity.clock)).publicKeyPem }),
   )
 
   app.post<{ Body: Static<typeof NewSigningKey> }>(

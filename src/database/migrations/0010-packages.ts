@@ -11,6 +11,8 @@ export const packages: Migration = {
       .addColumn('name', 'text', (column) => column.notNull())
       .addColumn('version', 'text', (column) => column.notNull())
       .addColumn('source_name', 'text', (column) => column.notNull())
+      .addColumn('ecosystem', 'text', (column) => column.notNull())
+      .addColumn('filed_under', 'text', (column) => column.notNull())
       .addPrimaryKeyConstraint('image_package_key', ['digest', 'type', 'name', 'version'])
       .execute()
     await schema.createIndex('image_package_by_name').on('image_package').columns(['name', 'type']).execute()
@@ -18,6 +20,11 @@ export const packages: Migration = {
       .createIndex('image_package_by_source')
       .on('image_package')
       .columns(['source_name', 'type'])
+      .execute()
+    await schema
+      .createIndex('image_package_by_ecosystem')
+      .on('image_package')
+      .columns(['ecosystem', 'filed_under', 'digest'])
       .execute()
   },
 }

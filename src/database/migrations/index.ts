@@ -6,7 +6,10 @@ import { registry } from './0004-registry.ts'
 import { scanning } from './0005-scanning.ts'
 import { trust } from './0006-trust.ts'
 import { policy } from './0007-policy.ts'
+import { exceptions } from './0008-exceptions.ts'
+import { notifications } from './0009-notifications.ts'
 import { packages } from './0010-packages.ts'
+import { serverKey } from './0011-server-key.ts'
 
 /** Every change of the schema, in the order of their names. A released one is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -17,5 +20,8 @@ export const migrations: Record<string, Migration> = {
   '0005-scanning': scanning,
   '0006-trust': trust,
   '0007-policy': policy,
+  '0008-exceptions': exceptions,
+  '0009-notifications': notifications,
   '0010-packages': packages,
+  '0011-server-key': serverKey,
 }

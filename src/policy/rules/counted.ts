@@ -1,10 +1,46 @@
-import { severities, type Finding, type FindingReport } from '../../scanning/index.ts'
+import { severities, type Finding, type FindingReport } from '../../scanning/offline.ts'
 
 const shownFindings = 5
 
-/** The findings that count against an image: what a later layer removed does not run. */
+/**
+ * The findings that count against an image: what a later layer removed does not run, and for some there is an
+ * approved exception.
+ */
 export function countedFindings(report: FindingReport): Finding[] {
-  return report.findings.filter(({ removedBy }) => removedBy === undefined)
+  return report.findings.filter(
+    ({ removedBy, exception }) => removedBy === undefined && !exception?.isSuppressed,
+  )
+}
+
+/** The findings that would count without their exception. */
+export function exceptedFindings(report: FindingReport): Finding[] {
+  return report.findings.filter(
+    ({ removedBy, exception }) => removedBy === undefined && exception?.isSuppressed,
+  )
+}
+
+/** ` (2 more by exception: …)`, or nothing: what is left out is never left out in silence. */
+export function showExcepted(excepted: readonly Finding[]): string {
+  if (excepted.length === 0) return ''
+  const named = excepted
+    .slice(0, shownFindings)
+    .map(({ id, packageName, exception }) => `${id} in ${packageName} ${exception?.status.replaceAll('_', ' ')}`)
+  return ` (${excepted.length} left out by exception: ${named.join('; ')}${excepted.length > shownFindings ? '; …' : ''})`
+}
+
+/** Exceptions as evidence of a rule. */
+export function exceptionEvidence(excepted: readonly Finding[]): Readonly<Record<string, unknown>> {
+  if (excepted.length === 0) return {}
+  return {
+    exceptions: excepted.slice(0, 50).map(({ id, purl, exception }) => ({
+      finding: id,
+      purl,
+      exception: exception?.id,
+      status: exception?.status,
+      approvedBy: exception?.approvedBy,
+      ...(exception?.until === undefined ? {} : { until: new Date(exception.until).toISOString() }),
+    })),
+  }
 }
 
 /** True for a finding of this severity or a worse one. */

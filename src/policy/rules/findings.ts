@@ -1,4 +1,12 @@
-import { countedFindings, isAtLeast, showFindings } from './counted.ts'
+import {
+  countedFindings,
+  exceptedFindings,
+  exceptionEvidence,
+  isAtLeast,
+  showExcepted,
+  showFindings,
+} from './counted.ts'
+import type { Finding } from '../../scanning/offline.ts'
 import type { Rule } from './index.ts'
 
 export const findings: Rule = (rules, { report }) => {
@@ -13,19 +21,20 @@ export const findings: Rule = (rules, { report }) => {
     }
   }
   const counted = countedFindings(report)
-  const bad = counted.filter(
-    (finding) =>
-      isAtLeast(finding, asked.atLeast) && (!asked.onlyFixed || finding.fixedVersion !== undefined),
-  )
+  const isAsked = (finding: Finding): boolean =>
+    isAtLeast(finding, asked.atLeast) && (!asked.onlyFixed || finding.fixedVersion !== undefined)
+  const bad = counted.filter(isAsked)
+  const excepted = exceptedFindings(report).filter(isAsked)
   if (bad.length > 0) {
     return {
       rule: 'findings',
       outcome: 'fail',
-      message: `${wanted}: ${bad.length} found, ${showFindings(bad)}. Update these packages and push again`,
+      message: `${wanted}: ${bad.length} found, ${showFindings(bad)}. Update these packages and push again${showExcepted(excepted)}`,
       evidence: {
         count: bad.length,
         databaseVersion: report.databaseVersion,
         ids: bad.slice(0, 50).map(({ id }) => id),
+        ...exceptionEvidence(excepted),
       },
     }
   }
@@ -43,6 +52,7 @@ export const findings: Rule = (rules, { report }) => {
   return {
     rule: 'findings',
     outcome: 'pass',
-    message: `${wanted}: none in ${counted.length} findings`,
+    message: `${wanted}: none in ${counted.length} findings${showExcepted(excepted)}`,
+    ...(excepted.length === 0 ? {} : { evidence: exceptionEvidence(excepted) }),
   }
 }

@@ -1,184 +1,221 @@
 import type {
+  Coverage,
   CoverageGap,
   Finding,
   FindingReport,
+  FixState,
   InstalledPackage,
   Inventory,
-  OperatingSystem,
+  RemovedPackage,
+  Severity,
 } from '../types.ts'
 import { severities } from '../types.ts'
-import { versionOrders, type CompareVersions } from '../versions/index.ts'
-import { severityOf } from '../vulndb/cvss.ts'
 import type { VulnerabilityDatabase } from '../vulndb/open-vulnerability-database.ts'
-import type { AffectedPackage, VersionRange } from '../vulndb/tables.ts'
+import { ecosystemOf, findThirdParty, nameToMatch, versionToMatch } from './ecosystem.ts'
+import { matchPackage, type PackageMatch } from './match-package.ts'
+import { findPastEnd } from './release-ends.ts'
+
+/** Matches that are kept for the next image that has the same version of a package. */
+const maximumCached = 300_000
 
 /**
- * Matches what an image holds against the database, after OSV's evaluation rules: a version is affected when
- * it is listed, or lies in a range. Packages that no source speaks for are gaps, never clean.
+ * Matches what an image holds against the database. Packages that no source speaks for are gaps, never clean.
+ * What a later layer removed is matched too, as findings that do not count.
  */
 export function matchInventory(inventory: Inventory, database: VulnerabilityDatabase): FindingReport {
-  const findings = new Map<string, Finding>()
-  const gaps = new Map<string, number>()
+  const tally = new Tally(database)
+  const findings = new FindingList(inventory, database)
   for (const installed of inventory.packages) {
     const ecosystem = ecosystemOf(installed, inventory.operatingSystem)
-    if (!database.covers(ecosystem)) {
-      gaps.set(ecosystem, (gaps.get(ecosystem) ?? 0) + 1)
-      continue
-    }
-    const compare = versionOrders[installed.type]
-    const version = versionToMatch(installed)
-    for (const affected of database.affecting(ecosystem, nameToMatch(installed))) {
-      const match = matchVersion(affected, version, compare)
-      if (!match) continue
-      const finding = makeFinding(inventory, installed, affected, match.fixed, database)
-      const key = `${finding.id} ${finding.purl} ${finding.path}`
-      findings.set(key, mergeFindings(findings.get(key), finding, compare))
-    }
+    const gap = findGap(installed, ecosystem, inventory, database)
+    tally.count(gap ?? ecosystem, gap === undefined)
+    if (gap === undefined) findings.add(installed, ecosystem)
+  }
+  for (const removed of inventory.removed ?? []) {
+    const ecosystem = ecosystemOf(removed, inventory.operatingSystem)
+    if (findGap(removed, ecosystem, inventory, database) === undefined) findings.add(removed, ecosystem)
   }
   return {
     databaseVersion: database.version,
     databaseBuiltAt: database.builtAt,
-    findings: [...findings.values()].toSorted(byWeight),
-    coverage: [],
-    gaps: [...gaps].map(([ecosystem, packages]): CoverageGap => ({ ecosystem, packages })),
+    findings: findings.sorted(),
+    ...tally.report(),
   }
 }
 
-/** The name under which OSV files a package: a release of a distribution, or a language's registry. */
-function ecosystemOf(installed: InstalledPackage, system: OperatingSystem | undefined): string {
-  switch (installed.type) {
-    case 'deb': {
-      const id = system?.id ?? 'unknown'
-      if (id === 'debian') return `Debian:${system?.versionId.split('.')[0] || 'unknown'}`
-      return id === 'ubuntu' ? `Ubuntu:${system?.versionId}` : `${id}:${system?.versionId ?? ''}`
-    }
-    case 'apk':
-      if (system?.id !== 'alpine') return `${system?.id ?? 'unknown'}:${system?.versionId ?? ''}`
-      return /_alpha|^edge/.test(system.versionId)
-        ? 'Alpine:edge'
-        : `Alpine:v${system.versionId.split('.').slice(0, 2).join('.')}`
-    case 'npm':
-      return 'npm'
-    case 'pypi':
-      return 'PyPI'
-    case 'rpm':
-      return `${system?.id ?? 'unknown'}:${system?.versionId ?? ''}`
-    case 'golang':
-      return 'Go'
-    case 'maven':
-      return 'Maven'
-    case 'cargo':
-      return 'crates.io'
-    case 'gem':
-      return 'RubyGems'
-    case 'composer':
-      return 'Packagist'
-    case 'nuget':
-      return 'NuGet'
-    case 'generic':
-      return 'Bitnami'
-  }
-}
-
-/** Distributions file advisories under the source package, whose version may be another one. */
-function nameToMatch(installed: InstalledPackage): string {
-  return installed.sourceName ?? installed.name
-}
-
-function versionToMatch(installed: InstalledPackage): string {
-  const version = installed.sourceVersion ?? installed.version
-  if (installed.type === 'golang') return version.replace(/^v/, '')
-  // A binary-only rebuild has the fixes of the source version that it was built from.
-  return installed.type === 'deb' ? version.replace(/\+b\d+$/, '') : version
-}
-
-function matchVersion(
-  affected: AffectedPackage,
-  version: string,
-  compare: CompareVersions,
-): { fixed: string | undefined } | undefined {
-  const inRange = affected.ranges.filter((range) => isInRange(range, version, compare))
-  if (inRange.length === 0 && !affected.versions.includes(version)) return undefined
-  const fixes = affected.ranges
-    .flatMap((range) => range.events.map((event) => event.fixed))
-    .filter((fixed) => fixed !== undefined && compare(fixed, version) > 0) as string[]
-  return { fixed: fixes.toSorted(compare)[0] }
-}
-
-/** OSV schema, "Evaluation": walk the events in the order of their versions. */
-function isInRange(range: VersionRange, version: string, compare: CompareVersions): boolean {
-  const events = range.events
-    .map((event) => ({ event, at: event.introduced ?? event.fixed ?? event.last_affected ?? '' }))
-    .toSorted((left, right) => compare(left.at, right.at))
-  let isAffected = false
-  for (const { event, at } of events) {
-    const order = event.introduced === '0' ? 1 : compare(version, at)
-    if (event.introduced !== undefined && order >= 0) isAffected = true
-    else if (event.fixed !== undefined && order >= 0) isAffected = false
-    else if (event.last_affected !== undefined && order > 0) isAffected = false
-  }
-  return isAffected
-}
-
-function makeFinding(
-  inventory: Inventory,
+/** The name of what is not covered, when the package is none that a source speaks for. */
+function findGap(
   installed: InstalledPackage,
-  affected: AffectedPackage,
-  fixedVersion: string | undefined,
+  ecosystem: string,
+  inventory: Inventory,
   database: VulnerabilityDatabase,
-): Finding {
-  const names = [affected.id, ...affected.aliases]
-  const id = names.find((name) => /^CVE-\d{4}-\d+$/.test(name)) ?? cveIn(affected.id) ?? affected.id
-  const known = database.severityOfCve(id)
-  const score = affected.score ?? known?.score
+): string | undefined {
+  if (!database.covers(ecosystem)) return ecosystem
+  const vendor = findThirdParty(installed, inventory.operatingSystem)
+  if (vendor !== undefined) return `${ecosystem} (packaged by ${vendor})`
+  // A registry has every package of its language; a list of products has only those that are on it.
+  const isUnlisted =
+    installed.type === 'generic' &&
+    database.affecting(ecosystem, nameToMatch(installed, ecosystem)).length === 0
+  return isUnlisted ? `${ecosystem} (${installed.name})` : undefined
+}
+
+/** How many packages of which ecosystem, and who speaks for them. */
+class Tally {
+  readonly #database: VulnerabilityDatabase
+  readonly #covered = new Map<string, number>()
+  readonly #gaps = new Map<string, number>()
+
+  constructor(database: VulnerabilityDatabase) {
+    this.#database = database
+  }
+
+  count(ecosystem: string, isCovered: boolean): void {
+    const counts = isCovered ? this.#covered : this.#gaps
+    counts.set(ecosystem, (counts.get(ecosystem) ?? 0) + 1)
+  }
+
+  report(): { readonly gaps: readonly CoverageGap[]; readonly coverage: readonly Coverage[] } {
+    const gaps = [...this.#gaps].map(([ecosystem, packages]) => ({
+      ecosystem,
+      packages,
+      ...endOf(ecosystem, this.#database),
+    }))
+    const coverage = [...this.#covered].flatMap(([ecosystem, packages]) =>
+      describeCoverage(ecosystem, this.#database).map((entry) => ({ ...entry, packages })),
+    )
+    return { gaps, coverage }
+  }
+}
+
+/** Who speaks for an ecosystem, as of when. */
+export function describeCoverage(
+  ecosystem: string,
+  database: VulnerabilityDatabase,
+): readonly Omit<Coverage, 'packages'>[] {
+  const sources = new Map(database.sources.map((source) => [source.name, source]))
+  return database.covering(ecosystem).map(({ source, builtAt }) => {
+    const checkedAt = sources.get(source)?.checkedAt
+    return {
+      ecosystem,
+      source,
+      ...(builtAt === 0 ? {} : { builtAt }),
+      ...(checkedAt === undefined ? {} : { checkedAt }),
+      ...endOf(ecosystem, database),
+    }
+  })
+}
+
+function endOf(ecosystem: string, database: VulnerabilityDatabase): { readonly endOfLife?: string } {
+  const endOfLife = findPastEnd(ecosystem, database.importedAt)
+  return endOfLife === undefined ? {} : { endOfLife }
+}
+
+class FindingList {
+  readonly #inventory: Inventory
+  readonly #database: VulnerabilityDatabase
+  readonly #findings: Finding[] = []
+  readonly #added = new Set<string>()
+
+  constructor(inventory: Inventory, database: VulnerabilityDatabase) {
+    this.#inventory = inventory
+    this.#database = database
+  }
+
+  /** Adds what the package has. The same one at the same place counts once; what was removed is another one. */
+  add(installed: InstalledPackage | RemovedPackage, ecosystem: string): void {
+    const matches = cachedMatches(installed, ecosystem, this.#database)
+    if (matches.length === 0) return
+    const key = `${installed.purl} ${installed.path} ${'removedIn' in installed ? installed.removedIn : ''}`
+    if (this.#added.has(key)) return
+    this.#added.add(key)
+    const place = placeOf(this.#inventory, installed)
+    const isOver = findPastEnd(ecosystem, this.#database.importedAt) !== undefined
+    for (const match of matches) {
+      const fixState = isOver ? stateAtEnd(match.fixState) : match.fixState
+      this.#findings.push({ ...match, ...place, fixState })
+    }
+  }
+
+  /** The worst first. */
+  sorted(): readonly Finding[] {
+    return this.#findings.sort(byWeight)
+  }
+}
+
+/** Nobody mends a release after its end. */
+function stateAtEnd(state: FixState): FixState {
+  return state === 'unfixed' || state === 'deferred' || state === 'unknown' ? 'end-of-life' : state
+}
+
+type Place = Omit<Finding, keyof PackageMatch>
+
+function placeOf(inventory: Inventory, installed: InstalledPackage | RemovedPackage): Place {
   const layer = inventory.layers[installed.layer]
   return {
-    id,
-    aliases: [...new Set(names)].filter((name) => name !== id),
-    severity: severityOf(
-      affected.severity ?? (affected.score === undefined ? known?.severity : undefined),
-      score,
-    ),
-    ...(score === undefined ? {} : { score }),
-    summary: affected.summary,
     packageType: installed.type,
     packageName: installed.name,
     installedVersion: installed.version,
-    ...(fixedVersion === undefined ? {} : { fixedVersion }),
     purl: installed.purl,
-    fixState: fixedVersion === undefined ? 'unknown' : 'fixed',
     path: installed.path,
     layer: installed.layer,
     layerDigest: layer?.digest ?? '',
     ...(layer?.instruction === undefined ? {} : { instruction: layer.instruction }),
-    source: affected.source,
+    ...('removedIn' in installed ? { removedBy: removalOf(inventory, installed) } : {}),
   }
 }
 
-/** Distributions put their own word in front: `DEBIAN-CVE-2024-1`, `ALPINE-CVE-…`. */
-function cveIn(id: string): string | undefined {
-  return /^[A-Z]+-(CVE-\d{4}-\d+)$/.exec(id)?.[1]
-}
-
-/** Several advisories of one vulnerability are one finding: the worst severity, the lowest fix, all names. */
-function mergeFindings(before: Finding | undefined, next: Finding, compare: CompareVersions): Finding {
-  if (!before) return next
-  const fixes = [before.fixedVersion, next.fixedVersion].filter((fix) => fix !== undefined).toSorted(compare)
-  const severity = severities.find((one) => one === before.severity || one === next.severity) ?? 'unknown'
-  const score = Math.max(before.score ?? 0, next.score ?? 0)
+function removalOf(inventory: Inventory, removed: RemovedPackage): Finding['removedBy'] {
+  const layer = inventory.layers[removed.removedIn]
   return {
-    ...before,
-    severity,
-    aliases: [...new Set([...before.aliases, ...next.aliases])],
-    ...(score > 0 ? { score } : {}),
-    ...(fixes[0] === undefined ? {} : { fixedVersion: fixes[0] }),
+    layerDigest: layer?.digest ?? '',
+    ...(layer?.instruction === undefined ? {} : { instruction: layer.instruction }),
   }
 }
+
+interface MatchCache {
+  readonly matches: Map<string, readonly PackageMatch[]>
+  size: number
+}
+
+const caches = new WeakMap<VulnerabilityDatabase, MatchCache>()
+
+/** Images share most of their packages, so each version of one is matched once. */
+function cachedMatches(
+  installed: InstalledPackage,
+  ecosystem: string,
+  database: VulnerabilityDatabase,
+): readonly PackageMatch[] {
+  const cache = caches.get(database) ?? { matches: new Map<string, readonly PackageMatch[]>(), size: 0 }
+  caches.set(database, cache)
+  const name = nameToMatch(installed, ecosystem)
+  const key = [ecosystem, name, versionToMatch(installed), installed.module ?? ''].join('\0')
+  const known = cache.matches.get(key)
+  if (known) return known
+  const matches = matchPackage(installed, ecosystem, database)
+  if (cache.size >= maximumCached) {
+    cache.matches.clear()
+    cache.size = 0
+  }
+  cache.size += matches.length + 1
+  cache.matches.set(key, matches)
+  return matches
+}
+
+const ranks = Object.fromEntries(severities.map((severity, rank) => [severity, rank])) as Readonly<
+  Record<Severity, number>
+>
 
 function byWeight(left: Finding, right: Finding): number {
   return (
-    severities.indexOf(left.severity) - severities.indexOf(right.severity) ||
+    ranks[left.severity] - ranks[right.severity] ||
     (right.score ?? 0) - (left.score ?? 0) ||
-    (left.id < right.id ? -1 : 1)
+    compareText(left.id, right.id) ||
+    compareText(left.purl, right.purl) ||
+    compareText(left.path, right.path)
   )
+}
+
+function compareText(left: string, right: string): number {
+  return left === right ? 0 : left < right ? -1 : 1
 }

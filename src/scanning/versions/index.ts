@@ -2,7 +2,11 @@ import { compare as comparePep440, valid as isPep440 } from '@renovatebot/pep440
 import semver from 'semver'
 import type { PackageType } from '../types.ts'
 import { compareApk } from './compare-apk.ts'
+import { compareComposer } from './compare-composer.ts'
 import { compareDeb } from './compare-deb.ts'
+import { compareGem } from './compare-gem.ts'
+import { compareMaven } from './compare-maven.ts'
+import { compareNuget } from './compare-nuget.ts'
 
 /** Less than 0: left is older; 0: the same; more: newer. Total, and never throws. */
 export type CompareVersions = (left: string, right: string) => number
@@ -17,10 +21,10 @@ export const versionOrders: Readonly<Record<PackageType, CompareVersions>> = {
   cargo: compareSemver,
   generic: compareSemver,
   pypi: comparePython,
-  maven: compareSemver,
-  gem: compareSemver,
-  composer: compareSemver,
-  nuget: compareSemver,
+  maven: fromBeginning(compareMaven),
+  gem: fromBeginning(compareGem),
+  composer: fromBeginning(compareComposer),
+  nuget: fromBeginning(compareNuget),
 }
 
 /** Semantic versions; Go's begin with `v`, and its pseudo-versions are pre-releases of one. */
@@ -42,6 +46,14 @@ function comparePython(left: string, right: string): number {
     return isPep440(a) === null ? (isPep440(b) === null ? compareText(a, b) : -1) : 1
   }
   return comparePep440(a, b)
+}
+
+/** "0" in an advisory means: from the very beginning, below all that an order knows. */
+function fromBeginning(compare: CompareVersions): CompareVersions {
+  return (left, right) => {
+    if (left !== '0' && right !== '0') return compare(left, right)
+    return left === right ? 0 : left === '0' ? -1 : 1
+  }
 }
 
 function compareText(left: string, right: string): number {

@@ -1,33 +1,42 @@
 import { randomBytes } from 'node:crypto'
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ScanningFailure } from '../failures.ts'
-import { highestScore } from './cvss.ts'
-import { currentFile, pointerName } from './open-vulnerability-database.ts'
-import { isSecdb, readSecdb } from './read-alpine.ts'
-import { readOsv, type Advisory } from './read-osv.ts'
-import { isAdvisoryFile, readRecords } from './read-records.ts'
-import { createTables } from './tables.ts'
+import { writeAliases } from './alias-table.ts'
+import { writePackageStates } from './package-state.ts'
+import { advisorySuffix, isAdvisoryFile, readRecords } from './read-records.ts'
+import { SourceWriter, type FeedState, type SourceReport } from './source-writer.ts'
+import { currentFile, newVersion, swapIn } from './swap-in.ts'
+import { createTables, hasOurTables } from './tables.ts'
 
 const shownErrors = 20
 
 /** What an import did. */
 export interface ImportReport {
   readonly version: string
-  readonly sources: readonly { readonly name: string; readonly records: number; readonly skipped: number }[]
+  readonly sources: readonly SourceReport[]
   /** Records that could not be read, the first few by name. */
   readonly errors: readonly string[]
   readonly errorCount: number
+  /** Sources whose feed had nothing new. */
+  readonly unchanged?: readonly string[]
+  /** Sources that could not be had; what was there of them stays. */
+  readonly failed?: readonly { readonly name: string; readonly error: string }[]
+}
+
+/** A file that becomes a source. */
+export interface SourceFile {
+  readonly source: string
+  readonly path: string
+  /** Where it was fetched; one that is damaged then leaves the source as it was. */
+  readonly feed?: FeedState
+}
+
+/** Something of one source went wrong. */
+interface SourceProblem {
+  readonly name: string
+  readonly error: string
 }
 
 /**
@@ -36,54 +45,72 @@ export interface ImportReport {
  * a crash leaves the old database in use.
  */
 export async function importAdvisories(folder: string, path: string, now: number): Promise<ImportReport> {
+  const outcome = await importFiles(folder, filesAt(path), now)
+  const { version, ...report } = outcome
+  if (version !== undefined) return { version, ...report }
+  throw new ScanningFailure(
+    'ADVISORIES_INVALID',
+    `no advisory was found at ${basename(path)}; expected OSV records as .json, .jsonl, .jsonl.gz or .zip, or a file of another source`,
+    { detail: outcome.errors },
+  )
+}
+
+/** What an import of files did; without a version nothing in them was of use, and nothing changed. */
+export type ImportOutcome = Omit<ImportReport, 'version'> & { readonly version?: string }
+
+/** As `importAdvisories`, from files under the names of their sources. */
+export async function importFiles(
+  folder: string,
+  files: readonly SourceFile[],
+  now: number,
+): Promise<ImportOutcome> {
   mkdirSync(folder, { recursive: true })
   const building = join(folder, `building-${randomBytes(6).toString('hex')}.sqlite`)
-  const current = currentFile(folder)
-  if (current) copyFileSync(current, building)
-  const database = new DatabaseSync(building)
+  const database = openCopy(folder, building)
   try {
-    // Nobody reads this file before it is whole, so it needs no journal.
-    database.exec('pragma journal_mode = off; pragma synchronous = off')
-    if (!current) createTables(database)
-    const report = await importFiles(database, path, now)
-    const version = `${new Date(now).toISOString().replace(/\D/g, '').slice(0, 14)}-${randomBytes(3).toString('hex')}`
-    const setMeta = database.prepare('insert or replace into meta values (?, ?)')
-    setMeta.run('version', version)
-    setMeta.run('imported_at', String(now))
-    const check = database.prepare('pragma integrity_check').get() as { integrity_check: string }
-    if (check.integrity_check !== 'ok')
-      throw new Error(`the new database is damaged: ${check.integrity_check}`)
-    database.exec('pragma synchronous = full; vacuum')
+    const outcome = await readFiles(database, files, now)
+    if (outcome.sources.length === 0) return outcome
+    const version = newVersion(now)
+    finishDatabase(database, version, now)
     database.close()
     swapIn(folder, building, version)
-    return { version, ...report }
-  } catch (error) {
+    return { version, ...outcome }
+  } finally {
     if (database.isOpen) database.close()
-    rmSync(building, { force: true })
-    throw error
+    for (const suffix of ['', '-journal']) rmSync(`${building}${suffix}`, { force: true })
   }
 }
 
-/** The pointer is replaced by a rename, which is whole or not at all; older files go once nothing names them. */
-function swapIn(folder: string, building: string, version: string): void {
-  const name = `${version}.sqlite`
-  renameSync(building, join(folder, name))
-  const pointer = join(folder, pointerName)
-  const next = `${pointer}.${randomBytes(4).toString('hex')}`
-  writeFileSync(next, name, { flush: true })
-  renameSync(next, pointer)
-  const outdated = readdirSync(folder).filter(
-    (file) => /^\d{14}-[0-9a-f]+\.sqlite$/.test(file) && file !== name,
-  )
-  // The one before stays: a reader in another process may be about to open it.
-  for (const file of outdated.toSorted().slice(0, -1)) rmSync(join(folder, file), { force: true })
+/** A copy of the current database to build on; an empty one at first, or after the tables changed. */
+function openCopy(folder: string, building: string): DatabaseSync {
+  const current = currentFile(folder)
+  if (current) copyFileSync(current, building)
+  let database = new DatabaseSync(building)
+  if (current && !hasOurTables(database)) {
+    database.close()
+    rmSync(building)
+    database = new DatabaseSync(building)
+  }
+  // Nobody reads this file before it is whole: its journal only has to undo a source, not to survive a crash.
+  database.exec('pragma synchronous = off; pragma cache_size = -65536')
+  const isEmpty =
+    (database.prepare('pragma user_version').get() as { user_version: number }).user_version === 0
+  if (isEmpty) createTables(database)
+  return database
 }
 
-async function importFiles(
-  database: DatabaseSync,
-  path: string,
-  now: number,
-): Promise<Pick<ImportReport, 'sources' | 'errors' | 'errorCount'>> {
+function finishDatabase(database: DatabaseSync, version: string, now: number): void {
+  writeAliases(database)
+  writePackageStates(database)
+  const setMeta = database.prepare('insert or replace into meta values (?, ?)')
+  setMeta.run('version', version)
+  setMeta.run('imported_at', String(now))
+  const check = database.prepare('pragma integrity_check').get() as { integrity_check: string }
+  if (check.integrity_check !== 'ok') throw new Error(`the new database is damaged: ${check.integrity_check}`)
+  database.exec('pragma synchronous = full; vacuum')
+}
+
+function filesAt(path: string): readonly SourceFile[] {
   if (!existsSync(path)) throw new ScanningFailure('ADVISORIES_INVALID', `there is nothing at ${path}`)
   const files = statSync(path).isDirectory()
     ? readdirSync(path)
@@ -91,115 +118,57 @@ async function importFiles(
         .toSorted()
         .map((name) => join(path, name))
     : [path]
-  const sources: { name: string; records: number; skipped: number }[] = []
-  const errors: string[] = []
-  let errorCount = 0
-  for (const file of files) {
-    const name = basename(file).replace(/\.(?:json|jsonl|jsonl\.gz|zip)$/, '')
-    if (name === 'MANIFEST') continue
-    const writer = new SourceWriter(database, name)
-    for await (const read of readRecords(file)) {
-      const problem = 'record' in read ? writer.add(read.record) : `${read.place}: ${read.error}`
-      if (problem === undefined) continue
-      errorCount++
-      if (errors.length < shownErrors) errors.push(`${name}: ${problem}`)
-    }
-    sources.push(writer.finish(now))
-  }
-  if (sources.every(({ records }) => records === 0)) {
-    throw new ScanningFailure(
-      'ADVISORIES_INVALID',
-      `no advisory was found at ${basename(path)}; expected OSV records as .json, .jsonl, .jsonl.gz or .zip`,
-      { detail: errors },
-    )
-  }
-  return { sources, errors, errorCount }
+  return files
+    .map((file) => ({ source: basename(file).replace(advisorySuffix, ''), path: file }))
+    .filter(({ source }) => source !== 'MANIFEST')
 }
 
-/** Replaces one source: what it held goes, what is added takes its place, in one transaction. */
-class SourceWriter {
-  readonly #database: DatabaseSync
-  readonly #name: string
-  #records = 0
-  #skipped = 0
-  #newest = 0
-
-  constructor(database: DatabaseSync, name: string) {
-    this.#database = database
-    this.#name = name
-    database.exec('begin')
-    database
-      .prepare('delete from affected where advisory in (select key from advisory where source = ?)')
-      .run(name)
-    database.prepare('delete from advisory where source = ?').run(name)
+async function readFiles(
+  database: DatabaseSync,
+  files: readonly SourceFile[],
+  now: number,
+): Promise<ImportOutcome> {
+  const sources: SourceReport[] = []
+  const errors: string[] = []
+  const failed: SourceProblem[] = []
+  let errorCount = 0
+  const note = (problem: string): void => {
+    errorCount++
+    if (errors.length < shownErrors) errors.push(problem)
   }
+  for (const file of files) {
+    const read = await readFile(database, file, now, note)
+    if ('error' in read) failed.push(read)
+    else if (read.records + read.skipped > 0) sources.push(read)
+  }
+  return { sources, errors, errorCount, ...(failed.length === 0 ? {} : { failed }) }
+}
 
-  /** Adds a record. Gives why it could not be, if so. */
-  add(record: unknown): string | undefined {
-    try {
-      const { cve, almalinux, cvss } = (record ?? {}) as Record<string, unknown>
-      if (typeof cve === 'string' && (almalinux !== undefined || cvss !== undefined)) {
-        this.#addSeverity(cve, almalinux, cvss)
-        return undefined
-      }
-      if (isSecdb(record)) for (const advisory of readSecdb(record)) this.#insert(advisory)
-      else {
-        const advisory = readOsv(record)
-        if (advisory) this.#insert(advisory)
-        else this.#skipped++
-      }
-      return undefined
-    } catch (error) {
-      const id = (record as { id?: unknown } | null)?.id
-      return `${typeof id === 'string' ? id : 'a record'}: ${(error as Error).message}`
+/** A file without any record changes nothing; for a feed that is a failure, as a damaged file is. */
+async function readFile(
+  database: DatabaseSync,
+  { source, path, feed }: SourceFile,
+  now: number,
+  note: (problem: string) => void,
+): Promise<SourceReport | SourceProblem> {
+  const writer = new SourceWriter(database, source)
+  try {
+    for await (const read of readRecords(path)) {
+      const problems = 'record' in read ? writer.add(read.record) : [`${read.place}: ${read.error}`]
+      for (const problem of problems) note(`${source}: ${problem}`)
     }
+  } catch (error) {
+    writer.abandon()
+    if (feed) return { name: source, error: `the file is damaged: ${(error as Error).message}` }
+    throw damaged(source, error as Error)
   }
+  const { report } = writer
+  if (report.records + report.skipped > 0) return writer.finish(now, feed)
+  writer.abandon()
+  return feed ? { name: source, error: 'the file holds no advisory' } : report
+}
 
-  finish(now: number): { name: string; records: number; skipped: number } {
-    if (this.#records > 0) {
-      const builtAt = Math.min(this.#newest, now)
-      this.#database
-        .prepare('insert or replace into source values (?, ?, ?)')
-        .run(this.#name, this.#records, builtAt)
-    }
-    this.#database.exec('commit')
-    return { name: this.#name, records: this.#records, skipped: this.#skipped }
-  }
-
-  #addSeverity(cve: string, word: unknown, vector: unknown): void {
-    const score = typeof vector === 'string' ? highestScore([vector]) : undefined
-    this.#prepare('insert or replace into cve values (?, ?, ?)').run(
-      cve,
-      typeof word === 'string' ? word.toLowerCase() : null,
-      score ?? null,
-    )
-    this.#records++
-  }
-
-  #insert(advisory: Advisory): void {
-    const { id, aliases, severity, score, summary } = advisory
-    const { lastInsertRowid } = this.#prepare(
-      'insert into advisory (id, source, aliases, severity, score, summary) values (?, ?, ?, ?, ?, ?)',
-    ).run(id, this.#name, JSON.stringify(aliases), severity ?? null, score ?? null, summary)
-    for (const entry of advisory.affected) {
-      this.#prepare('insert into affected values (?, ?, ?, ?, ?)').run(
-        entry.ecosystem,
-        entry.package,
-        lastInsertRowid,
-        JSON.stringify(entry.ranges),
-        JSON.stringify(entry.versions),
-      )
-    }
-    this.#records++
-    this.#newest = Math.max(this.#newest, advisory.modifiedAt)
-  }
-
-  readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>()
-  #prepare(sql: string): ReturnType<DatabaseSync['prepare']> {
-    const known = this.#statements.get(sql)
-    if (known) return known
-    const statement = this.#database.prepare(sql)
-    this.#statements.set(sql, statement)
-    return statement
-  }
+function damaged(source: string, error: Error): Error {
+  if (error instanceof ScanningFailure) return error
+  return new ScanningFailure('ADVISORIES_INVALID', `${source} is damaged: ${error.message}`, { cause: error })
 }

@@ -1,12 +1,17 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { Failure } from '../../kernel/failure.ts'
-import { importAdvisories } from './import-advisories.ts'
-import type { ImportAnswer } from './run-import.ts'
+import { importAdvisories, importFiles, type ImportOutcome } from './import-advisories.ts'
+import type { ImportAnswer, ImportTask } from './run-import.ts'
 
-const { folder, path } = workerData as { folder: string; path: string }
+const { folder, from } = workerData as ImportTask
 
-importAdvisories(folder, path, Date.now()).then(
-  (report) => parentPort?.postMessage({ report } satisfies ImportAnswer),
+function run(): Promise<ImportOutcome> {
+  const now = Date.now()
+  return typeof from === 'string' ? importAdvisories(folder, from, now) : importFiles(folder, from, now)
+}
+
+run().then(
+  (outcome) => parentPort?.postMessage({ outcome } satisfies ImportAnswer),
   (error: unknown) =>
     parentPort?.postMessage({
       code: error instanceof Failure ? error.code : '',

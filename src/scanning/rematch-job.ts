@@ -1,0 +1,167 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Database, DatabaseTransaction } from '../database/index.ts'
+import { enqueueJob, type RunningJob } from '../jobs/index.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { matchInventory } from './matching/match-inventory.ts'
+import { findScan, saveReport } from './store.ts'
+import type { FindingReport } from './types.ts'
+import type { VulnerabilityDatabase, VulnerabilityDatabases } from './vulndb/open-vulnerability-database.ts'
+import type { DatabaseChange } from './vulndb/package-state.ts'
+
+/** Images that one transaction writes. */
+const batchSize = 100
+/** Names that one query asks for: two values each, below what SQLite and PostgreSQL take. */
+const namesAtOnce = 400
+
+export interface RematchParts {
+  readonly database: Database
+  readonly clock: Clock
+  readonly vulnerabilities: VulnerabilityDatabases
+  /** Has an image judged, in the transaction of what was found. */
+  requestJudgement(transaction: DatabaseTransaction, digest: string, now: number): Promise<void>
+  /** New work was committed. */
+  wake(): void
+}
+
+/** Has stored inventories matched again: the vulnerability database was replaced. */
+export async function requestRematch(transaction: DatabaseTransaction, now: number): Promise<void> {
+  await enqueueJob(transaction, { kind: 'rematch', dedupeKey: 'all', now })
+}
+
+/**
+ * Job: brings every report to the database in use; no layer is read. Only images that hold a package about
+ * which the database says something else than before are matched; the other reports are as good as new. What
+ * was brought up to date stays so when the job is ended and runs again.
+ */
+export async function rematchJob(parts: RematchParts, job: RunningJob): Promise<void> {
+  const vulnerabilities = parts.vulnerabilities.current()
+  if (!vulnerabilities) return
+  await matchUnmatched(parts, vulnerabilities, job.signal)
+  const versions = await parts.database
+    .selectFrom('finding_report')
+    .select('database_version as version')
+    .distinct()
+    .where('database_version', '!=', vulnerabilities.version)
+    .execute()
+  for (const { version } of versions) {
+    const change = parts.vulnerabilities.changedSince(version)
+    const digests = change
+      ? await digestsHolding(parts.database, change)
+      : await digestsMatchedWith(parts.database, version)
+    await matchAgain(parts, vulnerabilities, digests, job.signal)
+    if (change) await carryOver(parts, version, vulnerabilities)
+  }
+  parts.wake()
+}
+
+/** Images that were scanned when there was no database yet. */
+async function matchUnmatched(
+  parts: RematchParts,
+  vulnerabilities: VulnerabilityDatabase,
+  signal: AbortSignal,
+): Promise<void> {
+  const rows = await parts.database
+    .selectFrom('scan')
+    .leftJoin('finding_report', 'finding_report.digest', 'scan.digest')
+    .select('scan.digest')
+    .where('scan.state', '=', 'done')
+    .where('finding_report.digest', 'is', null)
+    .orderBy('scan.digest')
+    .execute()
+  const digests = rows.map(({ digest }) => digest)
+  await matchAgain(parts, vulnerabilities, digests, signal)
+}
+
+async function digestsMatchedWith(database: Database, version: string): Promise<string[]> {
+  const rows = await database
+    .selectFrom('finding_report')
+    .select('digest')
+    .where('database_version', '=', version)
+    .orderBy('digest')
+    .execute()
+  return rows.map(({ digest }) => digest)
+}
+
+/** Images that hold a package about which the databases differ. */
+async function digestsHolding(database: Database, change: DatabaseChange): Promise<string[]> {
+  const digests = new Set<string>()
+  const add = (rows: readonly { digest: string }[]): void => {
+    for (const { digest } of rows) digests.add(digest)
+  }
+  const holding = database.selectFrom('image_package').select('digest').distinct()
+  if (change.ecosystems.length > 0) add(await holding.where('ecosystem', 'in', change.ecosystems).execute())
+  const byEcosystem = Map.groupBy(change.packages, ({ ecosystem }) => ecosystem)
+  for (const [ecosystem, packages] of byEcosystem) {
+    const names = packages.map((one) => one.package)
+    for (let at = 0; at < names.length; at += namesAtOnce) {
+      const some = names.slice(at, at + namesAtOnce)
+      add(await holding.where('ecosystem', '=', ecosystem).where('filed_under', 'in', some).execute())
+    }
+  }
+  return [...digests].toSorted()
+}
+
+async function matchAgain(
+  parts: RematchParts,
+  vulnerabilities: VulnerabilityDatabase,
+  digests: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (let at = 0; at < digests.length; at += batchSize) {
+    if (signal.aborted) throw new Error('matching was interrupted')
+    await matchBatch(parts, vulnerabilities, digests.slice(at, at + batchSize))
+  }
+}
+
+async function matchBatch(
+  { database, clock, requestJudgement }: RematchParts,
+  vulnerabilities: VulnerabilityDatabase,
+  digests: readonly string[],
+): Promise<void> {
+  const reports = new Map<string, FindingReport>()
+  for (const digest of digests) {
+    const inventory = (await findScan(database, digest))?.inventory
+    if (inventory) reports.set(digest, matchInventory(inventory, vulnerabilities))
+    // Requests are answered in between.
+    await setImmediate()
+  }
+  const now = clock.now()
+  await database.transaction().execute(async (transaction) => {
+    for (const [digest, report] of reports) {
+      await saveReport(transaction, digest, report, now)
+      await requestJudgement(transaction, digest, now)
+    }
+  })
+}
+
+/**
+ * Reports of the other images are what matching again would give. Where an image is not cleared the age of
+ * the database may be why, so those are judged again.
+ */
+async function carryOver(
+  { database, clock, requestJudgement }: RematchParts,
+  version: string,
+  vulnerabilities: VulnerabilityDatabase,
+): Promise<void> {
+  await database.transaction().execute(async (transaction) => {
+    const waiting = await transaction
+      .selectFrom('finding_report')
+      .innerJoin('verdict', 'verdict.digest', 'finding_report.digest')
+      .select('finding_report.digest')
+      .distinct()
+      .where('database_version', '=', version)
+      .where('verdict.state', '!=', 'cleared')
+      .execute()
+    const now = clock.now()
+    await transaction
+      .updateTable('finding_report')
+      .set({
+        database_version: vulnerabilities.version,
+        database_built_at: vulnerabilities.builtAt,
+        matched_at: now,
+      })
+      .where('database_version', '=', version)
+      .execute()
+    for (const { digest } of waiting) await requestJudgement(transaction, digest, now)
+  })
+}
