@@ -6,7 +6,8 @@ export function serveCommand(program: Command): void {
   const command = program.command('serve').description('serve the registry and the API')
   command.option('--config <file>', 'settings file in YAML (PRATIQUE_CONFIG)')
   for (const [name, { help, environment }] of Object.entries(settingsTable)) {
-    if (name === 'adminPassword') continue
+    // Whoever can list processes can read flags, so passwords are none.
+    if (name === 'adminPassword' || name === 'smtpPassword') continue
     const flag = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
     command.addOption(new Option(`--${flag} <value>`, `${help} (${environment})`))
   }
