@@ -27,8 +27,10 @@ import type { Clock } from './kernel/clock.ts'
 import { kernelFailures } from './kernel/failure.ts'
 import type { Log } from './kernel/log.ts'
 import {
+  databaseEvent,
   deliverJob,
   deliverJobKind,
+  newFindingsEvent,
   notificationFailures,
   notificationRoutes,
   notify,
@@ -71,7 +73,10 @@ import {
   scanJob,
   scanningFailures,
   scanningRoutes,
+  updateDatabaseJob,
   VulnerabilityDatabases,
+  type DatabaseEvent,
+  type FindingsChange,
 } from './scanning/index.ts'
 import type { Settings } from './settings.ts'
 import {
@@ -161,6 +166,21 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
     }),
   }
   const exceptions = { database, identity, requestJudgement, requestJudgementOfAll, changed: tellOfException }
+  const updating = {
+    database,
+    identity,
+    vulnerabilities,
+    vulndbFolder,
+    feeds: {
+      url: settings.vulndbFeedUrl,
+      ecosystems: settings.vulndbEcosystems,
+      sources: settings.vulndbSources,
+      urls: settings.vulndbSourceUrls,
+      alpineBranches: settings.vulndbAlpineBranches,
+    },
+    tellOfDatabase,
+    wake,
+  }
   const garbage = { database, blobs, clock, graceMs: settings.gcGraceMs }
   const retention = { database, clock, events }
   const runner = new JobRunner({
@@ -170,7 +190,8 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
     concurrency: settings.scanConcurrency + 1,
     handlers: {
       scan: (job) => scanJob(scanning, job),
-      rematch: (job) => rematchJob({ ...scanning, clock, wake }, job),
+      rematch: (job) => rematchJob({ ...scanning, clock, tellOfFindings, wake }, job),
+      'update-vulndb': () => updateDatabaseJob(updating),
       judge: (job) => judgeJob(judging, job),
       'judge-all': (job) => judgeAllJob(judging, job),
       'end-grace': () => endGraceJob(judging),
@@ -184,6 +205,11 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
       { kind: 'collect-garbage', everyMs: settings.gcIntervalMs },
       { kind: 'apply-retention', everyMs: 24 * hourMs },
       { kind: 'end-grace', everyMs: minuteMs },
+      // What was young enough yesterday may be too old today.
+      { kind: 'judge-all', everyMs: 24 * hourMs },
+      ...(settings.vulndbUpdateIntervalMs > 0
+        ? [{ kind: 'update-vulndb', everyMs: settings.vulndbUpdateIntervalMs }]
+        : []),
       { kind: expireJobKind, everyMs: hourMs },
       { kind: 'tend-notifications', everyMs: hourMs },
     ],
@@ -223,18 +249,14 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
   maintenanceRoutes(app, { ...garbage, ...retention, identity })
   packageRoutes(app, { database, identity })
   scanningRoutes(app, {
-    database,
-    identity,
-    vulnerabilities,
-    vulndbFolder,
-    feeds: { url: settings.vulndbFeedUrl, ecosystems: settings.vulndbEcosystems },
+    ...updating,
+    bundleKeys: settings.vulndbBundleKeys,
     resolveImage: findImages,
     registry,
     findFindings: async (repository, digest) =>
       (await findJudgedReport(evidence, repository, digest, clock.now())).report,
-    wake,
   })
-  gateRoutes(app, { database, identity, clock, vulnerabilities })
+  gateRoutes(app, { database, blobs, identity, clock, vulnerabilities })
   signingRoutes(app, { database, identity, judgeAll: (transaction) => judgeAll(transaction).then(wake) })
   baseImageRoutes(app, {
     database,
@@ -309,6 +331,28 @@ async function tellOfVerdict(transaction: DatabaseTransaction, change: VerdictCh
     ...(verdict.graceUntil === undefined ? {} : { graceUntil: verdict.graceUntil }),
   })
   if (event) await notify(transaction, event)
+}
+
+/** Tells those who want to know of new findings, in every repository that holds the image. */
+async function tellOfFindings(transaction: DatabaseTransaction, change: FindingsChange): Promise<void> {
+  const { digest, databaseVersion, added, at } = change
+  const holding = await transaction
+    .selectFrom('repository_manifest')
+    .innerJoin('repository', 'repository.id', 'repository_manifest.repository_id')
+    .select('repository.name')
+    .where('digest', '=', digest)
+    .execute()
+  for (const { name } of holding) {
+    await notify(
+      transaction,
+      newFindingsEvent({ repository: name, digest, databaseVersion, at, findings: added }),
+    )
+  }
+}
+
+/** Tells those who want to know of the vulnerability database. */
+async function tellOfDatabase(transaction: DatabaseTransaction, event: DatabaseEvent): Promise<void> {
+  await notify(transaction, databaseEvent(event))
 }
 
 /** Tells those who want to know of an exception, in the transaction that changes it. */

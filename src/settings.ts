@@ -160,6 +160,12 @@ export const settingsTable = {
     'PRATIQUE_VULNDB_ECOSYSTEMS',
     'ecosystems of OSV that an update fetches',
   ),
+  vulndbUpdateIntervalMs: setting(
+    count(0, 365 * 24 * 3_600_000),
+    0,
+    'PRATIQUE_VULNDB_UPDATE_INTERVAL_MS',
+    'time between updates of the vulnerability database, in ms; 0: only when somebody asks',
+  ),
   vulndbSources: setting(
     List,
     ['osv', 'debian-tracker', 'alpine-secdb', 'kev', 'epss'],

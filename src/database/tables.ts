@@ -389,6 +389,14 @@ export interface VexSignerTable {
   removed_at: number | null
 }
 
+export interface AdvisoryCoverageTable {
+  ecosystem: string
+  source: string
+  built_at: number | null
+  checked_at: number | null
+  end_of_life: string | null
+}
+
 export interface Tables {
   project: ProjectTable
   user_account: UserTable
@@ -412,6 +420,7 @@ export interface Tables {
   scan: ScanTable
   finding_report: FindingReportTable
   image_package: ImagePackageTable
+  advisory_coverage: AdvisoryCoverageTable
   notification_subscription: NotificationSubscriptionTable
   notification_delivery: NotificationDeliveryTable
   approved_base: ApprovedBaseTable

@@ -1,6 +1,9 @@
 import type { Database } from '../database/index.ts'
+import type { Digest } from '../kernel/digest.ts'
+import type { BlobStore } from '../registry/index.ts'
 import {
   findEffectiveReport,
+  findJudgedReport,
   findVerdict,
   platformImages,
   type NamedImage,
@@ -10,21 +13,28 @@ import { joinResults, unscannable } from './decide.ts'
 import { adviseFixes } from './reports/advise-fixes.ts'
 import type { GateResult, GateVerdict } from './types.ts'
 
+export interface StoredParts {
+  readonly database: Database
+  readonly blobs: BlobStore
+  readonly now: () => number
+}
+
 /** What is known of an image that the registry holds, in the form in which the gate answers. */
-export async function judgeStored(database: Database, named: NamedImage, name: string): Promise<GateResult> {
-  const images = await platformImages(database, named)
+export async function judgeStored(parts: StoredParts, named: NamedImage, name: string): Promise<GateResult> {
+  const images = await platformImages(parts.database, named)
   const results: GateResult[] = []
-  for (const image of images) results.push(await describe(database, named, name, image))
+  for (const image of images) results.push(await describe(parts, named, name, image))
   return joinResults({ name, kind: 'image', digest: named.manifest.digest }, results)
 }
 
 async function describe(
-  database: Database,
+  parts: StoredParts,
   { repository }: NamedImage,
   name: string,
   image: { readonly digest: string; readonly platform?: string },
 ): Promise<GateResult> {
-  const { scan, report, base } = await findEffectiveReport(database, image.digest)
+  const { database, now } = parts
+  const { scan, report, base } = await findJudgedReport(parts, repository, image.digest as Digest, now())
   const verdict = await findVerdict(database, repository.id, image.digest)
   const scannedAt = new Date(scan?.scannedAt ?? 0).toISOString()
   const newer = base.newerDigest && (await findEffectiveReport(database, base.newerDigest)).report

@@ -2,7 +2,13 @@
 export { defaultRules } from './decide.ts'
 export { getReportFormat, reportFormats } from './reports/index.ts'
 export { judgeTarget, runGate, type GateParts } from './run-gate.ts'
-export { findTargetKind, openTarget, targetKinds, type OpenTarget, type TargetOptions } from './targets/index.ts'
+export {
+  findTargetKind,
+  openTarget,
+  targetKinds,
+  type OpenTarget,
+  type TargetOptions,
+} from './targets/index.ts'
 export { tightenVerdict } from './tighten-verdict.ts'
 export type { GateReason, GateResult, GateVerdict } from './types.ts'
 export { readRules, type Rules } from '../policy/offline.ts'

@@ -5,6 +5,7 @@ import type { Database } from '../database/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { parseImageName } from '../kernel/reference.ts'
+import type { BlobStore } from '../registry/index.ts'
 import { currentPolicy, markBase, resolveImage, rulesForStage } from '../policy/index.ts'
 import { matchInventory, type Inventory, type VulnerabilityDatabases } from '../scanning/offline.ts'
 import { judgeInventory } from './decide.ts'
@@ -19,6 +20,7 @@ const maximumInventoryBytes = 64 * 1024 * 1024
 
 export interface GateRouteParts {
   readonly database: Database
+  readonly blobs: BlobStore
   readonly identity: Identity
   readonly clock: Clock
   readonly vulnerabilities: VulnerabilityDatabases
@@ -42,7 +44,11 @@ export function gateRoutes(app: FastifyInstance, parts: GateRouteParts): void {
     },
     async ({ caller, query }, reply) => {
       await identity.requireAccess(caller, 'pull', parseImageName(query.image).repository)
-      const result = await judgeStored(database, await resolveImage(database, query.image), query.image)
+      const result = await judgeStored(
+        { database, blobs: parts.blobs, now: () => parts.clock.now() },
+        await resolveImage(database, query.image),
+        query.image,
+      )
       // Without a format it is the whole result, from which a client can make any of them.
       if (query.format === undefined) return result
       const format = getReportFormat(query.format)

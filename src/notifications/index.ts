@@ -5,6 +5,7 @@ export { deliverJobKind, notify } from './notify.ts'
 export { readMailSettings } from './read-mail-settings.ts'
 export { parseNetworks } from './outgoing/guard-address.ts'
 export { notificationRoutes, type NotificationRouteParts } from './routes.ts'
+export { databaseEvent, newFindingsEvent } from './scanning-events.ts'
 export { tendNotificationsJob } from './tend-job.ts'
 export {
   eventTypes,

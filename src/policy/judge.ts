@@ -53,7 +53,7 @@ export async function judgeJob(parts: JudgeParts, job: RunningJob): Promise<void
 
 /** Job: judges every digest, a batch a job, so that a restart goes on where it was. */
 export async function judgeAllJob(parts: JudgeParts, job: RunningJob): Promise<void> {
-  const { after } = job.payload as { after: string }
+  const { after = '' } = job.payload as { after?: string }
   const rows = await parts.database
     .selectFrom('manifest')
     .select('digest')
@@ -129,7 +129,10 @@ export async function evaluateImage(
   rulesOf: string = repository.name,
 ): Promise<RuleOutcome[]> {
   const { document } = await currentPolicy(parts.database)
-  return evaluateRules(rulesFor(document, rulesOf), await gatherEvidence(parts, { id: repository.id, name: rulesOf }, digest))
+  return evaluateRules(
+    rulesFor(document, rulesOf),
+    await gatherEvidence(parts, { id: repository.id, name: rulesOf }, digest),
+  )
 }
 
 async function verdictOfImage(

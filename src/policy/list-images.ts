@@ -69,7 +69,9 @@ export async function describeImage(database: Database, row: ImageRow): Promise<
     .executeTakeFirstOrThrow()
   const report = await findReport(database, row.digest)
   const findings: Record<string, number> = {}
-  for (const { severity } of report?.findings ?? []) findings[severity] = (findings[severity] ?? 0) + 1
+  for (const { severity, removedBy } of report?.findings ?? []) {
+    if (removedBy === undefined) findings[severity] = (findings[severity] ?? 0) + 1
+  }
   const diffIds = (await findScan(database, row.digest))?.inventory?.layers.map((layer) => layer.diffId) ?? []
   const base = await findBaseOf(database, diffIds)
   return {

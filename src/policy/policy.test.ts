@@ -104,6 +104,13 @@ const finding = {
   fixState: 'unknown' as const,
   source: '',
 }
+const exception = (status: 'not_affected' | 'affected' | 'under_investigation', isSuppressed: boolean) => ({
+  id: 'e1',
+  status,
+  reason: '',
+  approvedBy: 'sam',
+  isSuppressed,
+})
 const report = (change: object): Partial<Evidence> => ({
   report: {
     databaseVersion: 'v',
@@ -161,6 +168,28 @@ const cases: readonly [
     'a finding in what a later layer removed',
     critical,
     report({ findings: [{ ...finding, fixedVersion: '2', removedBy: { layerDigest: 'x' } }] }),
+    'pass',
+  ],
+  [
+    'a finding with an approved exception',
+    critical,
+    report({ findings: [{ ...finding, fixedVersion: '2', exception: exception('not_affected', true) }] }),
+    'pass',
+  ],
+  [
+    'a finding that is under investigation',
+    critical,
+    report({
+      findings: [{ ...finding, fixedVersion: '2', exception: exception('under_investigation', false) }],
+    }),
+    'fail',
+  ],
+  [
+    'an exploited finding with an approved exception',
+    { knownExploited: false },
+    report({
+      findings: [{ ...finding, exploitedSince: '2024-01-01', exception: exception('affected', true) }],
+    }),
     'pass',
   ],
   [
@@ -238,6 +267,13 @@ for (const [name, rules, change, expected] of cases) {
     )
   })
 }
+
+test('a finding that an exception leaves out is named in the message and the evidence', () => {
+  const findings = [{ ...finding, fixedVersion: '2', exception: exception('not_affected', true) }]
+  const [outcome] = evaluateRules(critical, evidence(report({ findings })))
+  assert.match(outcome?.message ?? '', /1 left out by exception: CVE-2026-1 in a not affected/)
+  assert.match(JSON.stringify(outcome?.evidence), /"exception":"e1".*"approvedBy":"sam"/)
+})
 
 test('the built-in policy is valid, and the longest prefix tells the stage', () => {
   const policy = parsePolicy(defaultPolicyText)

@@ -1,6 +1,6 @@
 import type { DatabaseTransaction } from '../database/index.ts'
 import type { Clock } from '../kernel/clock.ts'
-import type { ManifestPushed } from '../registry/index.ts'
+import { findManifestAnywhere, type ManifestPushed } from '../registry/index.ts'
 import { findScan, requestScan } from '../scanning/index.ts'
 import { subjectOfSignatureTag } from '../signing/index.ts'
 import { decideVerdict } from './decide-verdict.ts'
@@ -19,7 +19,13 @@ export async function judgePushedManifest(
   const { repository, digest, kind, subject, tags } = event
   const now = clock.now()
   const subjects = [subject, ...tags.map(subjectOfSignatureTag)]
-  for (const signed of new Set(subjects)) if (signed) await requestJudgement(transaction, signed, now)
+  for (const signed of new Set(subjects)) {
+    if (!signed) continue
+    await requestJudgement(transaction, signed, now)
+    // What was signed may itself say something of an image, as a VEX document does.
+    const about = (await findManifestAnywhere(transaction, signed))?.subject
+    if (about) await requestJudgement(transaction, about, now)
+  }
   if (await findVerdict(transaction, repository.id, digest)) {
     if (kind !== 'artifact') await requestJudgement(transaction, digest, now)
     return

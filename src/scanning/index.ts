@@ -2,7 +2,8 @@
 export { scanningFailures, ScanningFailure } from './failures.ts'
 export { packageRoutes } from './route-packages.ts'
 export { scanningRoutes, type ScanningRouteParts } from './routes.ts'
-export { rematchJob, requestRematch, type RematchParts } from './rematch-job.ts'
+export { updateDatabaseJob, type DatabaseEvent } from './update-database.ts'
+export { rematchJob, requestRematch, type FindingsChange, type RematchParts } from './rematch-job.ts'
 export { scanJob, type ScanJobParts } from './scan-job.ts'
 export { findReport, findScan, requestScan, type Scan } from './store.ts'
 export {

@@ -2,9 +2,10 @@ import { setImmediate } from 'node:timers/promises'
 import type { Database, DatabaseTransaction } from '../database/index.ts'
 import { enqueueJob, type RunningJob } from '../jobs/index.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { saveCoverage } from './coverage.ts'
 import { matchInventory } from './matching/match-inventory.ts'
-import { findScan, saveReport } from './store.ts'
-import type { FindingReport } from './types.ts'
+import { findScan, formatFindings, saveReport } from './store.ts'
+import type { Finding, FindingReport } from './types.ts'
 import type { VulnerabilityDatabase, VulnerabilityDatabases } from './vulndb/open-vulnerability-database.ts'
 import type { DatabaseChange } from './vulndb/package-state.ts'
 
@@ -19,8 +20,18 @@ export interface RematchParts {
   readonly vulnerabilities: VulnerabilityDatabases
   /** Has an image judged, in the transaction of what was found. */
   requestJudgement(transaction: DatabaseTransaction, digest: string, now: number): Promise<void>
+  /** Tells of findings that an image did not have before, in the transaction that writes them. */
+  tellOfFindings(transaction: DatabaseTransaction, change: FindingsChange): Promise<void>
   /** New work was committed. */
   wake(): void
+}
+
+/** Findings that the newest advisories brought to a stored image. */
+export interface FindingsChange {
+  readonly digest: string
+  readonly databaseVersion: string
+  readonly added: readonly Finding[]
+  readonly at: number
 }
 
 /** Has stored inventories matched again: the vulnerability database was replaced. */
@@ -36,6 +47,9 @@ export async function requestRematch(transaction: DatabaseTransaction, now: numb
 export async function rematchJob(parts: RematchParts, job: RunningJob): Promise<void> {
   const vulnerabilities = parts.vulnerabilities.current()
   if (!vulnerabilities) return
+  await parts.database.transaction().execute(async (transaction) => {
+    await saveCoverage(transaction, vulnerabilities)
+  })
   await matchUnmatched(parts, vulnerabilities, job.signal)
   const versions = await parts.database
     .selectFrom('finding_report')
@@ -49,8 +63,9 @@ export async function rematchJob(parts: RematchParts, job: RunningJob): Promise<
       ? await digestsHolding(parts.database, change)
       : await digestsMatchedWith(parts.database, version)
     await matchAgain(parts, vulnerabilities, digests, job.signal)
-    if (change) await carryOver(parts, version, vulnerabilities)
+    if (change) await carryOver(parts.database, version, vulnerabilities, parts.clock.now())
   }
+  await judgeWaiting(parts)
   parts.wake()
 }
 
@@ -114,7 +129,7 @@ async function matchAgain(
 }
 
 async function matchBatch(
-  { database, clock, requestJudgement }: RematchParts,
+  { database, clock, requestJudgement, tellOfFindings }: RematchParts,
   vulnerabilities: VulnerabilityDatabase,
   digests: readonly string[],
 ): Promise<void> {
@@ -125,43 +140,99 @@ async function matchBatch(
     // Requests are answered in between.
     await setImmediate()
   }
+  const before = await storedFindings(database, digests)
+  const same = new Set(
+    [...reports].filter(([digest, report]) => isSame(before.get(digest), report)).map(([digest]) => digest),
+  )
   const now = clock.now()
   await database.transaction().execute(async (transaction) => {
     for (const [digest, report] of reports) {
+      if (same.has(digest)) continue
+      const added = newFindings(before.get(digest), report)
       await saveReport(transaction, digest, report, now)
       await requestJudgement(transaction, digest, now)
+      if (added.length === 0) continue
+      const { databaseVersion } = report
+      await tellOfFindings(transaction, { digest, databaseVersion, added, at: now })
     }
+    if (same.size > 0) await renew(transaction, vulnerabilities, now, [...same])
   })
 }
 
-/**
- * Reports of the other images are what matching again would give. Where an image is not cleared the age of
- * the database may be why, so those are judged again.
- */
+/** What is stored of findings, as text: most of it need not be read. */
+async function storedFindings(
+  database: Database,
+  digests: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const rows = await database
+    .selectFrom('finding_report')
+    .select(['digest', 'findings'])
+    .where('digest', 'in', digests)
+    .execute()
+  return new Map(rows.map(({ digest, findings }) => [digest, findings]))
+}
+
+/** Findings that were not there before; none when the image is matched for the first time. */
+function newFindings(stored: string | undefined, report: FindingReport): Finding[] {
+  if (stored === undefined) return []
+  const known = new Set((JSON.parse(stored) as FindingReport).findings.map(keyOf))
+  return report.findings.filter((finding) => finding.removedBy === undefined && !known.has(keyOf(finding)))
+}
+
+function keyOf({ id, purl, path }: Finding): string {
+  return `${id} ${purl} ${path}`
+}
+
+/** Writes that reports hold for the database in use. */
+async function renew(
+  transaction: DatabaseTransaction,
+  { version, builtAt }: VulnerabilityDatabase,
+  now: number,
+  digests: readonly string[],
+): Promise<void> {
+  await transaction
+    .updateTable('finding_report')
+    .set({ database_version: version, database_built_at: builtAt, matched_at: now })
+    .where('digest', 'in', digests)
+    .execute()
+}
+
+/** The dates of what covers an image move with every database and change nothing of what was found. */
+function isSame(stored: string | undefined, report: FindingReport): boolean {
+  if (stored === undefined) return false
+  const text = formatFindings(report)
+  const end = (one: string): number => one.lastIndexOf('],"coverage":')
+  return stored.slice(0, end(stored)) === text.slice(0, end(text))
+}
+
+/** Reports of the other images are what matching again would give. */
 async function carryOver(
-  { database, clock, requestJudgement }: RematchParts,
+  database: Database,
   version: string,
   vulnerabilities: VulnerabilityDatabase,
+  now: number,
 ): Promise<void> {
+  await database
+    .updateTable('finding_report')
+    .set({
+      database_version: vulnerabilities.version,
+      database_built_at: vulnerabilities.builtAt,
+      matched_at: now,
+    })
+    .where('database_version', '=', version)
+    .execute()
+}
+
+/** What is not cleared may wait for nothing but a younger database. */
+async function judgeWaiting({ database, clock, requestJudgement }: RematchParts): Promise<void> {
   await database.transaction().execute(async (transaction) => {
     const waiting = await transaction
       .selectFrom('finding_report')
       .innerJoin('verdict', 'verdict.digest', 'finding_report.digest')
       .select('finding_report.digest')
       .distinct()
-      .where('database_version', '=', version)
       .where('verdict.state', '!=', 'cleared')
       .execute()
-    const now = clock.now()
-    await transaction
-      .updateTable('finding_report')
-      .set({
-        database_version: vulnerabilities.version,
-        database_built_at: vulnerabilities.builtAt,
-        matched_at: now,
-      })
-      .where('database_version', '=', version)
-      .execute()
-    for (const { digest } of waiting) await requestJudgement(transaction, digest, now)
+    for (const { digest } of waiting) await requestJudgement(transaction, digest, clock.now())
   })
 }

@@ -9,30 +9,21 @@ import type { Static } from 'typebox'
 import type { Database } from '../database/index.ts'
 import type { Identity } from '../identity/index.ts'
 import { ScanningFailure } from './failures.ts'
-import { requestRematch } from './rematch-job.ts'
+import { noteDatabase, updateDatabase, type UpdateParts } from './update-database.ts'
 import { importBundle } from './vulndb/bundle/read-bundle.ts'
 import { readPublicKey } from './vulndb/bundle/sign-manifest.ts'
 import { packBundle } from './vulndb/bundle/write-bundle.ts'
 import type { ImportReport } from './vulndb/import-advisories.ts'
 import type { VulnerabilityDatabases } from './vulndb/open-vulnerability-database.ts'
 import { runImport } from './vulndb/run-import.ts'
-import { updateFromFeeds, type FeedSettings } from './vulndb/update-from-feeds.ts'
 import { BundleManifest } from './vulndb/bundle/wire.ts'
 import { BundleQuery, ImportBody, ImportQuery, VulndbStatus } from './wire.ts'
 
 const maximumUploadBytes = 4 * 1024 ** 3
 const dayMs = 24 * 3_600_000
 
-export interface VulndbRouteParts {
-  readonly database: Database
-  readonly identity: Identity
-  readonly vulnerabilities: VulnerabilityDatabases
-  readonly vulndbFolder: string
-  readonly feeds: FeedSettings
-  /** Files with the PEM public keys of whom bundles are taken from. */
+export interface VulndbRouteParts extends UpdateParts {
   readonly bundleKeys?: readonly string[]
-  /** New work was committed. */
-  wake(): void
 }
 
 /** The vulnerability database: its state, its feeds, and how it is carried elsewhere. */
@@ -63,10 +54,7 @@ export function vulndbRoutes(app: FastifyInstance, parts: VulndbRouteParts): voi
     },
     async ({ caller }) => {
       await identity.requireAdministrator(caller)
-      const before = parts.vulnerabilities.current()?.version
-      const report = await updateFromFeeds(vulndbFolder, parts.feeds)
-      await noteImport(parts, caller, 'vulndb.update', report, report.version !== before)
-      return sendable(report)
+      return sendable(await updateDatabase(parts, caller))
     },
   )
 
@@ -106,7 +94,7 @@ export function vulndbRoutes(app: FastifyInstance, parts: VulndbRouteParts): voi
           const path = join(folder, query.name)
           await pipeline(raw, limited(maximumUploadBytes), createWriteStream(path))
           const report = await runImport(vulndbFolder, path)
-          await noteImport(parts, caller, 'vulndb.import', report, true)
+          await noteDatabase(parts, caller, 'vulndb.import', report)
           return sendable(report)
         } finally {
           await rm(folder, { recursive: true, force: true })
@@ -132,7 +120,7 @@ export function vulndbRoutes(app: FastifyInstance, parts: VulndbRouteParts): voi
         pipeline(raw, bundle).catch(() => {})
         const trust = { keys, allowOlder: query.allowOlder ?? false }
         const manifest = await importBundle(vulndbFolder, bundle, trust)
-        await noteImport(parts, caller, 'vulndb.bundle', manifest, true)
+        await noteDatabase(parts, caller, 'vulndb.bundle', manifest)
         return manifest
       },
     )
@@ -141,22 +129,6 @@ export function vulndbRoutes(app: FastifyInstance, parts: VulndbRouteParts): voi
 
 function about(operationId: string, summary: string): object {
   return { operationId, summary, tags: ['scanning'] }
-}
-
-/** In the audit log, and to the stored inventories when there is anything new to match them with. */
-async function noteImport(
-  { database, identity, wake }: VulndbRouteParts,
-  caller: Parameters<Identity['audit']>[1],
-  action: string,
-  done: Pick<ImportReport, 'version'> & { readonly sources: readonly { name: string; records: number }[] },
-  isNew: boolean,
-): Promise<void> {
-  await database.transaction().execute(async (transaction) => {
-    const sources = done.sources.map(({ name, records }) => `${name} (${records})`)
-    await identity.audit(transaction, caller, action, done.version, { sources })
-    if (isNew) await requestRematch(transaction, identity.clock.now())
-  })
-  wake()
 }
 
 function readKeyFile(path: string): ReturnType<typeof readPublicKey> {

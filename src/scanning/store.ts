@@ -1,5 +1,6 @@
 import type { Database, DatabaseTransaction } from '../database/index.ts'
 import { enqueueJob } from '../jobs/index.ts'
+import { renewCoverage } from './coverage.ts'
 import { indexPackages } from './packages/index-packages.ts'
 import type { FindingReport, Inventory } from './types.ts'
 
@@ -42,7 +43,7 @@ export async function findReport(database: Handle, digest: string): Promise<Find
     databaseBuiltAt: row.database_built_at,
     findings,
     gaps,
-    coverage: coverage ?? [],
+    coverage: await renewCoverage(database, coverage ?? []),
   }
 }
 
@@ -64,6 +65,11 @@ export async function saveScan(
   if ('inventory' in scan) await indexPackages(transaction, digest, scan.inventory)
 }
 
+/** The findings of a report as they are stored: the same findings always give the same text. */
+export function formatFindings({ findings, gaps, coverage }: FindingReport): string {
+  return JSON.stringify({ findings, gaps, coverage })
+}
+
 export async function saveReport(
   transaction: DatabaseTransaction,
   digest: string,
@@ -73,7 +79,7 @@ export async function saveReport(
   const values = {
     database_version: report.databaseVersion,
     database_built_at: report.databaseBuiltAt,
-    findings: JSON.stringify({ findings: report.findings, gaps: report.gaps, coverage: report.coverage }),
+    findings: formatFindings(report),
     matched_at: now,
   }
   await transaction

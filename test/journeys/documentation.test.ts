@@ -3,12 +3,13 @@ import { generateKeyPairSync } from 'node:crypto'
 import { cpSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { runImport } from '../../src/scanning/vulndb/run-import.ts'
 import { runToEnd, startProduct } from '../fixtures/start-product.ts'
 import { writeOciLayout } from '../fixtures/write-oci-layout.ts'
 
 const root = join(import.meta.dirname, '../..')
 const program = join(root, 'bin/pratique')
-const pages = ['README.md', ...globSync('docs/*.md', { cwd: root })]
+const pages = ['README.md', ...globSync('docs/{*,ci/*}.md', { cwd: root })]
 
 for (const page of pages) {
   const commands = commandsOf(readFileSync(join(root, page), 'utf8'))
@@ -73,6 +74,8 @@ async function prepare(work: string): Promise<void> {
     minimist('1.2.8'),
   ])
   await writeOciLayout(join(work, 'cart'), [minimist('0.2.3')])
+  await runToEnd('tar', ['-C', join(work, 'shop'), '-cf', join(work, 'image.tar'), '.'])
+  await runImport(join(work, 'vulndb'), join(work, 'advisories'))
   const rules = '{ scanned: true, findings: { atLeast: critical, onlyFixed: true } }'
   const stages = ['dev', 'staging', 'prod'].map(
     (name) =>

@@ -10,6 +10,7 @@ import { exceptions } from './0008-exceptions.ts'
 import { notifications } from './0009-notifications.ts'
 import { packages } from './0010-packages.ts'
 import { serverKey } from './0011-server-key.ts'
+import { coverage } from './0012-coverage.ts'
 
 /** Every change of the schema, in the order of their names. A released one is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -24,4 +25,5 @@ export const migrations: Record<string, Migration> = {
   '0009-notifications': notifications,
   '0010-packages': packages,
   '0011-server-key': serverKey,
+  '0012-coverage': coverage,
 }

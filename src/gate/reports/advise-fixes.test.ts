@@ -84,7 +84,10 @@ test('says of what has no fix why it has none', () => {
 test('leaves out what is accepted and what was removed', () => {
   const fixedVersion = '4-1'
   const findings = [
-    { ...finding('CVE-1', { fixedVersion }), exception: { status: 'not_affected' } } as Finding,
+    finding('CVE-1', {
+      fixedVersion,
+      exception: { id: '1', status: 'not_affected', reason: '', approvedBy: 'sam', isSuppressed: true },
+    }),
     finding('CVE-2', { fixedVersion, removedBy: { layerDigest: '' } }),
   ]
   assert.deepEqual(adviseFixes(findings), [])

@@ -9,11 +9,14 @@ const longest = 2000
 
 /** Foreign text in one line, safe to show: what is not seen is spelled out, and it is cut where it has no end. */
 export function cleanLine(text: string, maximum = longest): string {
-  const cut = text.length > maximum ? `${text.slice(0, maximum - 1)}…` : text
-  return cut
+  const clean = text
+    .slice(0, maximum + 1)
     .replaceAll(/[\t\r\n]+/g, ' ')
     .replaceAll(unseen, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
     .trim()
+  if (text.length <= maximum && clean.length <= maximum) return clean
+  // No half of a character before the sign that more follows.
+  return `${clean.slice(0, maximum - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }
 
 // Not the controls below space: in a text of JSON those are its own line ends.

@@ -57,15 +57,16 @@ const critical: Finding = {
 }
 const { fixedVersion: _fix, base: _base, score: _score, ...withoutFix } = critical
 const low: Finding = { ...withoutFix, id: 'CVE-2023-1', severity: 'low', fixState: 'will-not-fix' }
-const accepted = {
+const decided = { id: 'x1', approvedBy: 'sam', isSuppressed: true, reason: 'never called' } as const
+const accepted: Finding = {
   ...low,
   id: 'GHSA-xxxx',
   exception: {
+    ...decided,
     status: 'not_affected',
     justification: 'vulnerable_code_not_in_execute_path',
-    reason: 'never called',
   },
-} as Finding
+}
 const removed: Finding = { ...low, id: 'CVE-2022-9', removedBy: { layerDigest: 'sha256:33' } }
 
 const failed: GateResult = {
@@ -153,7 +154,14 @@ const anyFinding: fc.Arbitrary<Finding> = fc
       source: text,
       base: text,
       exploitedSince: text,
-      exception: fc.record({ status: text, justification: text, reason: text }, { requiredKeys: [] }),
+      exception: fc.record({
+        id: text,
+        status: fc.constantFrom('not_affected' as const, 'affected' as const, 'fixed' as const),
+        justification: text,
+        reason: text,
+        approvedBy: text,
+        isSuppressed: fc.boolean(),
+      }),
     },
     {
       requiredKeys: [
@@ -455,6 +463,17 @@ suite('cyclonedx and spdx', () => {
     })
   })
 
+  test('an exception that is still looked into leaves the finding counting, and CycloneDX says in triage', async () => {
+    const exception = { ...decided, status: 'under_investigation' as const, isSuppressed: false }
+    const report = {
+      ...(failed.report as NonNullable<GateResult['report']>),
+      findings: [{ ...low, exception }],
+    }
+    const bom = await writeJson<Bom>('cyclonedx', { ...failed, report })
+    assert.equal(bom.vulnerabilities[0]?.analysis?.['state'], 'in_triage')
+    assert.match(await write('table', { ...failed, report }), /\n1 finding: 1 low\n/)
+  })
+
   test('SPDX names the advisories of a package', async () => {
     const document = await write('spdx', failed)
     assert.match(document, /"referenceType": "advisory",\s+"referenceLocator": "https:[^"]+CVE-2024-5535"/)
@@ -533,6 +552,16 @@ suite('markdown', () => {
 suite('clean text', () => {
   test('spells out what is not seen and leaves what is', () => {
     assert.equal(cleanLine('a\u202eb\u001b[1m é 漢 😀'), String.raw`a\u{202e}b\u{1b}[1m é 漢 😀`)
+  })
+
+  test('is never longer than asked, whatever is spelled out', () => {
+    fc.assert(
+      fc.property(text, fc.integer({ min: 2, max: 60 }), (one, maximum) => {
+        const line = cleanLine(one, maximum)
+        assert.ok(line.length <= maximum && line.isWellFormed(), line)
+      }),
+    )
+    assert.equal(cleanLine('\u202e'.repeat(9), 12), String.raw`\u{202e}\u{…`)
   })
 
   test('is one line however many came', () => {

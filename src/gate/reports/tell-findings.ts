@@ -7,30 +7,14 @@ export function imagesOf(result: GateResult): readonly GateResult[] {
   return result.images ?? [result]
 }
 
-/** Why a finding does not count: somebody who may decided so. */
-export interface AcceptedException {
-  /** `not_affected`, `fixed`, … (OpenVEX 0.2.0, "Status Labels"). */
-  readonly status: string
-  readonly justification: string
-  readonly reason: string
-}
-
-/** The exception that a finding is under, in whichever words it came. */
-export function exceptionOf(finding: Finding): AcceptedException | undefined {
-  const raw = (finding as { readonly exception?: unknown }).exception
-  if (typeof raw !== 'object' || raw === null) return undefined
-  const fields = raw as Readonly<Record<string, unknown>>
-  const text = (name: string): string => (typeof fields[name] === 'string' ? fields[name] : '')
-  return {
-    status: text('status'),
-    justification: text('justification'),
-    reason: text('reason') || text('impactStatement') || text('status') || 'accepted',
-  }
+/** The exception that takes a finding out of the count; one that is still looked into does not. */
+export function acceptedException({ exception }: Finding): Finding['exception'] {
+  return exception?.isSuppressed ? exception : undefined
 }
 
 /** What speaks against the image: neither accepted nor in a package that a later layer removed. */
 export function isCounted(finding: Finding): boolean {
-  return finding.removedBy === undefined && exceptionOf(finding) === undefined
+  return finding.removedBy === undefined && acceptedException(finding) === undefined
 }
 
 export function findingsOf(result: GateResult): readonly Finding[] {
@@ -49,7 +33,7 @@ export function countSeverities(findings: readonly Finding[]): string {
 /** `3 findings: 1 critical, 2 low; 1 accepted and 2 in removed packages do not count`. */
 export function tellCounts(findings: readonly Finding[]): string {
   const counted = findings.filter(isCounted)
-  const accepted = findings.filter((one) => exceptionOf(one) !== undefined).length
+  const accepted = findings.filter((one) => acceptedException(one) !== undefined).length
   const removed = findings.length - counted.length - accepted
   const aside = [
     ...(accepted > 0 ? [`${accepted} accepted`] : []),
@@ -73,12 +57,15 @@ export function tellInventory({ inventory }: GateResult): string {
   return `${name}, ${plural(packages.length, 'package')}, ${plural(layers.length, 'layer')}`
 }
 
-/** What no source speaks for, and what could not be read: reasons not to call it clean. */
+/** What no source speaks for or goes on to, and what could not be read: reasons not to call it clean. */
 export function tellGaps({ report, inventory }: GateResult): readonly string[] {
   return [
     ...(report?.gaps ?? []).map(
       ({ ecosystem, packages }) => `not covered: ${ecosystem} (${plural(packages, 'package')})`,
     ),
+    ...(report?.coverage ?? [])
+      .filter(({ endOfLife }) => endOfLife !== undefined)
+      .map(({ ecosystem, endOfLife }) => `no longer supported: ${ecosystem} (since ${endOfLife})`),
     ...(inventory?.unknowns ?? []).map(({ path, reason }) => `could not be read: ${path} (${reason})`),
   ]
 }

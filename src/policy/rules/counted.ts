@@ -24,7 +24,9 @@ export function showExcepted(excepted: readonly Finding[]): string {
   if (excepted.length === 0) return ''
   const named = excepted
     .slice(0, shownFindings)
-    .map(({ id, packageName, exception }) => `${id} in ${packageName} ${exception?.status.replaceAll('_', ' ')}`)
+    .map(
+      ({ id, packageName, exception }) => `${id} in ${packageName} ${exception?.status.replaceAll('_', ' ')}`,
+    )
   return ` (${excepted.length} left out by exception: ${named.join('; ')}${excepted.length > shownFindings ? '; …' : ''})`
 }
 

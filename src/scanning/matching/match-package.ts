@@ -84,7 +84,7 @@ function groupClaims(claims: readonly Claim[]): readonly (readonly Claim[])[] {
     const joined = new Set(claim.names.map((name) => groups.get(name)).filter((group) => group !== undefined))
     const [into = [], ...others] = joined
     into.push(claim)
-    
+    for (const other of others) into.push(...other)
     const names = others.length === 0 ? claim.names : into.flatMap((one) => one.names)
     for (const name of names) groups.set(name, into)
   }

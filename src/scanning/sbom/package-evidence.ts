@@ -9,15 +9,10 @@ export interface PackageEvidence {
   readonly sourceVersion?: string
   readonly module?: string
   readonly vendor?: string
-  readonly removedIn?: string
 }
 
-export function evidenceOf(
-  found: InstalledPackage & { readonly removedIn?: number },
-  inventory: Inventory,
-): PackageEvidence {
+export function evidenceOf(found: InstalledPackage, inventory: Inventory): PackageEvidence {
   const layer = inventory.layers[found.layer]
-  const removedIn = found.removedIn === undefined ? undefined : inventory.layers[found.removedIn]
   return {
     path: found.path,
     ...(layer ? { layer: layer.digest, diffId: layer.diffId } : {}),
@@ -25,7 +20,6 @@ export function evidenceOf(
     ...(found.sourceVersion === undefined ? {} : { sourceVersion: found.sourceVersion }),
     ...(found.module === undefined ? {} : { module: found.module }),
     ...(found.vendor === undefined ? {} : { vendor: found.vendor }),
-    ...(removedIn === undefined ? {} : { removedIn: removedIn.digest }),
   }
 }
 

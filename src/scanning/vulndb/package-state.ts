@@ -106,7 +106,7 @@ function readStates(database: DatabaseSync): Iterator<PackageState> {
 
 function take(rows: Iterator<PackageState>): PackageState | undefined {
   const { done, value } = rows.next()
-  return done ? undefined : (value as PackageState)
+  return done ? undefined : value
 }
 
 /** In the order of SQLite's text, which is that of the UTF-8 bytes. */

@@ -2,7 +2,7 @@ import type * as Library from '@cyclonedx/cyclonedx-library'
 import { loadCycloneDx, makeBom, serialiseBom, type Finding } from '../../../scanning/offline.ts'
 import { escapeUnseen } from '../clean-line.ts'
 import { joinInventories, type JoinedInventory } from '../join-inventories.ts'
-import { advisoryUrl, exceptionOf, tellFix, type AcceptedException } from '../tell-findings.ts'
+import { advisoryUrl, tellFix } from '../tell-findings.ts'
 import type { ReportFormat } from '../types.ts'
 
 type CycloneDx = typeof Library
@@ -32,7 +32,7 @@ export const cycloneDxReport: ReportFormat = {
 function groupEntries(findings: readonly Entry[]): readonly (readonly Entry[])[] {
   const groups = new Map<string, Entry[]>()
   for (const entry of findings) {
-    const key = JSON.stringify([entry.finding.id, exceptionOf(entry.finding) ?? null])
+    const key = JSON.stringify([entry.finding.id, entry.finding.exception?.id ?? null])
     const group = groups.get(key)
     if (group) group.push(entry)
     else groups.set(key, [entry])
@@ -48,7 +48,7 @@ function makeVulnerability(
 ): Library.Models.Vulnerability.Vulnerability {
   const { Vulnerability } = library.Models
   const { finding } = entries[0] as Entry
-  const exception = exceptionOf(finding)
+  const { exception } = finding
   return new Vulnerability.Vulnerability({
     // The library's own would be another one each time.
     bomRef,
@@ -91,15 +91,16 @@ function propertiesOf({ Models }: CycloneDx, finding: Finding): Library.Models.P
 /** The words of OpenVEX in those of CycloneDX ("analysis.state" and "analysis.justification"). */
 function makeAnalysis(
   { Models, Enums }: CycloneDx,
-  { status, justification, reason }: AcceptedException,
+  { status, justification, reason }: NonNullable<Finding['exception']>,
 ): Library.Models.Vulnerability.Analysis {
   const { AnalysisState: State, AnalysisJustification: Why } = Enums.Vulnerability
-  const states: ReadonlyMap<string, Library.Enums.Vulnerability.AnalysisState> = new Map([
-    ['not_affected', State.NotAffected],
-    ['fixed', State.Resolved],
-    ['affected', State.Exploitable],
-    ['under_investigation', State.InTriage],
-  ])
+  const states = {
+    not_affected: State.NotAffected,
+    fixed: State.Resolved,
+    // A risk that somebody took.
+    affected: State.Exploitable,
+    under_investigation: State.InTriage,
+  }
   const reasons: ReadonlyMap<string, Library.Enums.Vulnerability.AnalysisJustification> = new Map([
     ['component_not_present', Why.CodeNotPresent],
     ['vulnerable_code_not_present', Why.CodeNotPresent],
@@ -107,10 +108,9 @@ function makeAnalysis(
     ['vulnerable_code_cannot_be_controlled_by_adversary', Why.RequiresEnvironment],
     ['inline_mitigations_already_exist', Why.ProtectedByMitigatingControl],
   ])
-  const why = reasons.get(justification)
+  const why = reasons.get(justification ?? '')
   return new Models.Vulnerability.Analysis({
-    // Accepted without a word of VEX: it is exploitable, and somebody took the risk.
-    state: states.get(status) ?? State.Exploitable,
+    state: states[status],
     ...(why === undefined ? {} : { justification: why }),
     detail: reason,
   })

@@ -2,7 +2,7 @@ import { severities, type Finding } from '../../../scanning/offline.ts'
 import type { GateResult } from '../../types.ts'
 import {
   advisoryUrl,
-  exceptionOf,
+  acceptedException,
   findingsOf,
   imagesOf,
   isCounted,
@@ -120,7 +120,7 @@ function describeFinding(finding: Finding): Markup {
 }
 
 function tellPlace(finding: Finding): string {
-  const exception = exceptionOf(finding)
+  const exception = acceptedException(finding)
   if (exception) return `accepted: ${exception.reason}`
   const place = finding.base === undefined ? `layer ${finding.layer + 1}` : `base ${finding.base}`
   const instruction = finding.instruction === undefined ? '' : `: ${finding.instruction}`

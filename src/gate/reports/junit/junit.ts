@@ -2,7 +2,7 @@ import type { create as Create } from 'xmlbuilder2'
 import type { Finding } from '../../../scanning/offline.ts'
 import type { GateResult } from '../../types.ts'
 import { cleanLine } from '../clean-line.ts'
-import { advisoryUrl, exceptionOf, findingsOf, imagesOf, tellFix } from '../tell-findings.ts'
+import { advisoryUrl, acceptedException, findingsOf, imagesOf, tellFix } from '../tell-findings.ts'
 import type { ReportFormat } from '../types.ts'
 
 type Builder = ReturnType<typeof Create>
@@ -75,7 +75,7 @@ function addFindings(root: Builder, image: GateResult): void {
 }
 
 function whySkipped(finding: Finding, { verdict }: GateResult): string | undefined {
-  const exception = exceptionOf(finding)
+  const exception = acceptedException(finding)
   if (exception) return `accepted: ${exception.reason}`
   if (finding.removedBy) return 'a later layer removed the package'
   return verdict.state === 'cleared' ? `${finding.severity}: the policy lets it through` : undefined

@@ -2,7 +2,7 @@ import type { Finding } from '../../../scanning/offline.ts'
 import type { GateResult } from '../../types.ts'
 import { cleanLine } from '../clean-line.ts'
 import {
-  exceptionOf,
+  acceptedException,
   findingsOf,
   imagesOf,
   tellCounts,
@@ -59,7 +59,7 @@ function tellFindings(findings: readonly Finding[]): readonly string[] {
 }
 
 function tellFinding(finding: Finding): string {
-  const place = exceptionOf(finding)
+  const place = acceptedException(finding)
     ? 'accepted'
     : finding.removedBy
       ? 'removed'

@@ -1,7 +1,14 @@
 import type { Finding, Severity } from '../../../scanning/offline.ts'
 import type { GateResult } from '../../types.ts'
 import { cleanLine, showableJson } from '../clean-line.ts'
-import { advisoryUrl, exceptionOf, findingsOf, fingerprint, imagesOf, tellFix } from '../tell-findings.ts'
+import {
+  advisoryUrl,
+  acceptedException,
+  findingsOf,
+  fingerprint,
+  imagesOf,
+  tellFix,
+} from '../tell-findings.ts'
 import type { ReportFormat } from '../types.ts'
 
 type Part = Readonly<Record<string, unknown>>
@@ -96,7 +103,7 @@ function securitySeverity(findings: readonly Finding[]): Part {
 function makeResult(finding: Finding, ruleIndex: number): Part {
   const { id, packageName, installedVersion, summary } = finding
   const text = `${packageName} ${installedVersion} has ${id} (${finding.severity}), ${tellFix(finding)}. ${summary}`
-  const exception = exceptionOf(finding)
+  const exception = acceptedException(finding)
   return {
     ruleId: cleanLine(id, 200),
     ruleIndex,

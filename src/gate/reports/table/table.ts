@@ -1,7 +1,14 @@
 import type { Finding } from '../../../scanning/offline.ts'
 import type { GateResult } from '../../types.ts'
 import { cleanLine } from '../clean-line.ts'
-import { exceptionOf, findingsOf, imagesOf, tellCounts, tellGaps, tellInventory } from '../tell-findings.ts'
+import {
+  acceptedException,
+  findingsOf,
+  imagesOf,
+  tellCounts,
+  tellGaps,
+  tellInventory,
+} from '../tell-findings.ts'
 import type { ReportFormat } from '../types.ts'
 import { layOutTable, wrapItem } from './lay-out-table.ts'
 
@@ -67,7 +74,7 @@ function fixWord({ fixState }: Finding): string {
 
 /** What brought it: the base, or the layer; or why it does not count. */
 function placeOf(finding: Finding): string {
-  if (exceptionOf(finding)) return 'accepted'
+  if (acceptedException(finding)) return 'accepted'
   if (finding.removedBy) return 'removed'
   return finding.base === undefined ? `layer ${finding.layer + 1}` : 'base'
 }

@@ -219,7 +219,7 @@ async function entriesOf(bundle: Buffer): Promise<Map<string, Buffer>> {
   const entries = new Map<string, Buffer>()
   const from = tar.extract()
   from.end(bundle)
-  for await (const entry of from) entries.set(entry.header.name, await buffer(entry as unknown as Readable))
+  for await (const entry of from) entries.set(entry.header.name, await buffer(entry))
   return entries
 }
 
@@ -232,5 +232,5 @@ async function rewrite(
   if (first !== undefined) pack.entry({ name: first }, 'x')
   for (const [name, bytes] of await entriesOf(bundle)) pack.entry({ name }, change(name, bytes))
   pack.finalize()
-  return buffer(pack as unknown as Readable)
+  return buffer(pack)
 }

@@ -100,7 +100,7 @@ function openBundle(manifest: BundleManifest, packed: string, key: KeyObject | u
   if (key) pack.entry({ name: bundleEntries.signature, mtime }, signManifest(bytes, key))
   const { size } = statSync(packed)
   const entry = pack.entry({ name: bundleEntries.database, mtime, size }, (error) => {
-    if (error) pack.destroy(error as Error)
+    if (error) pack.destroy(error)
     else pack.finalize()
   })
   pipeline(createReadStream(packed), entry).catch((error: Error) => pack.destroy(error))
