@@ -13,7 +13,7 @@ export function sbomCommand(program: Command, context: Context): void {
   sbom
     .command('show <image>')
     .description('the SBOM of an image')
-    .option('--format <name>', 'cyclonedx, spdx or spdx3', 'cyclonedx')
+    .option('--format <name>', 'cyclonedx, spdx or spdx-3', 'cyclonedx')
     .option('-o, --output <file>', 'write it there instead of showing it')
     .action(async (image: string, options: { format: string; output?: string }) => {
       const bytes = await fetchSbom(context, image, options.format)

@@ -1,5 +1,4 @@
 import { existsSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { readFile } from 'node:fs/promises'
@@ -11,6 +10,7 @@ import type { ScanList } from '../scanning/wire.ts'
 import { CommandError, readCredentials, withQuery } from './client.ts'
 import type { Context } from './commands.ts'
 import { print, progress } from './print.ts'
+import { cacheFolder } from './vulndb-place.ts'
 
 const pollMs = 300
 
@@ -207,11 +207,6 @@ function vulnerabilityFolder({ vulndb }: ScanOptions): string | undefined {
   }
   const usual = join(cacheFolder(), 'vulndb')
   return existsSync(usual) ? usual : undefined
-}
-
-/** What can be made again: read layers, and the database that \`pratique vulndb\` keeps with --local. */
-export function cacheFolder(): string {
-  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'pratique')
 }
 
 /** A server was named or signed in to. */

@@ -1,28 +1,27 @@
-import { createReadStream, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import type { Command } from 'commander'
-import type { ImportBody, VulndbStatus } from '../scanning/wire.ts'
-import { CommandError, withQuery } from './client.ts'
+import type { ImportBody } from '../scanning/wire.ts'
+import { CommandError } from './client.ts'
 import type { Context } from './commands.ts'
-import { formatTable, print, printJson, progress, wrap } from './print.ts'
-import {
-  exportBundle,
-  importBundle,
-  isBundle,
-  pullBundle,
-  pushBundle,
-  type BundleOptions,
-} from './vulndb-bundle.ts'
+import { formatTable, print, printJson, wrap } from './print.ts'
+import { exportBundle, isBundle, pullBundle, pushBundle, type BundleOptions } from './vulndb-bundle.ts'
+import { cacheFolder, localPlace, serverPlace, type VulndbPlace } from './vulndb-place.ts'
 
 /** The vulnerability database. */
 export function vulndbCommands(program: Command, context: Context): void {
   const vulndb = program.command('vulndb').description('the vulnerability database')
+  const local = [
+    '--local [folder]',
+    'the database of this machine, which scan uses without a server',
+  ] as const
   vulndb
     .command('status')
     .description('version, age and sources')
-    .action(async () => {
-      const status = await context.client().get<VulndbStatus>('/api/v1/vulndb')
+    .option(...local)
+    .action(async (options: LocalOption) => {
+      const status = await (await placeOf(context, options)).status()
       if (context.isJson()) return printJson(status)
       if (status.version === undefined)
         return print('There is no vulnerability database yet: pratique vulndb update, or import FILE')
@@ -42,27 +41,30 @@ export function vulndbCommands(program: Command, context: Context): void {
     .description('import a signed bundle, or advisories from a file or folder (OSV and other sources)')
     .option('--key <file>', 'bundle: the PEM public key that has to have signed it')
     .option('--allow-older', 'bundle: also when it is older than the database in use')
-    .action(async (path: string, options: BundleOptions) => {
-      if (isFile(path) && isBundle(path)) return useBundle(context, path, options)
+    .option(...local)
+    .action(async (path: string, options: BundleOptions & LocalOption) => {
+      const place = await placeOf(context, options)
+      if (isFile(path) && isBundle(path)) return useBundle(context, place, path, options)
       const files = findFiles(path)
       const reports: ImportBody[] = []
-      for (const file of files) reports.push(await importFile(context, file))
+      for (const file of files) reports.push(await place.importFile(file))
       if (context.isJson()) return printJson(reports)
       for (const report of reports) printReport(report)
     })
   vulndb
     .command('update')
     .description('ask the public feeds for what is new and build a new database')
-    .action(async () => {
-      const report = await context.client().send<ImportBody>('POST', '/api/v1/vulndb/update')
+    .option(...local)
+    .action(async (options: LocalOption) => {
+      const report = await (await placeOf(context, options)).update()
       if (context.isJson()) return printJson(report)
       printReport(report)
     })
-  bundleCommands(vulndb, context)
+  bundleCommands(vulndb, context, local)
 }
 
 /** How the database gets to where there is no connection. */
-function bundleCommands(vulndb: Command, context: Context): void {
+function bundleCommands(vulndb: Command, context: Context, local: readonly [string, string]): void {
   vulndb
     .command('export <file>')
     .description('write the database as a signed bundle')
@@ -90,16 +92,31 @@ function bundleCommands(vulndb: Command, context: Context): void {
     .description('put the bundle at REPOSITORY:TAG into use')
     .option('--key <file>', 'the PEM public key that has to have signed it')
     .option('--allow-older', 'also when it is older than the database in use')
-    .action((name: string, options: BundleOptions) =>
+    .option(...local)
+    .action((name: string, options: BundleOptions & LocalOption) =>
       withTemporaryFile(async (path) => {
         await pullBundle(context.client(), name, path)
-        await useBundle(context, path, options)
+        await useBundle(context, await placeOf(context, options), path, options)
       }),
     )
 }
 
-async function useBundle(context: Context, path: string, options: BundleOptions): Promise<void> {
-  const manifest = await importBundle(context.client(), path, options)
+interface LocalOption {
+  readonly local?: string | true
+}
+
+async function placeOf(context: Context, { local }: LocalOption): Promise<VulndbPlace> {
+  if (local === undefined) return serverPlace(context)
+  return localPlace(local === true ? join(cacheFolder(), 'vulndb') : local)
+}
+
+async function useBundle(
+  context: Context,
+  place: VulndbPlace,
+  path: string,
+  options: BundleOptions,
+): Promise<void> {
+  const manifest = await place.useBundle(path, options)
   if (context.isJson()) return printJson(manifest)
   const records = manifest.sources.reduce((sum, source) => sum + source.records, 0)
   print(`${manifest.sources.length} sources, ${records} records`)
@@ -133,22 +150,6 @@ function findFiles(path: string): string[] {
   } catch (error) {
     if (error instanceof CommandError) throw error
     throw new CommandError(`${path} cannot be read: ${(error as Error).message}`)
-  }
-}
-
-async function importFile(context: Context, file: string): Promise<ImportBody> {
-  const bar = progress(`importing ${basename(file)}`)
-  const { size } = statSync(file)
-  const stream = createReadStream(file)
-  let sent = 0
-  stream.on('data', (chunk) => bar.step((sent += chunk.length), size))
-  try {
-    const path = withQuery('/api/v1/vulndb/import', { name: basename(file) })
-    return await context
-      .client()
-      .upload<ImportBody>('POST', path, stream, { 'content-type': 'application/octet-stream' })
-  } finally {
-    bar.end()
   }
 }
 

@@ -13,3 +13,5 @@ export { tightenVerdict } from './tighten-verdict.ts'
 export type { GateReason, GateResult, GateVerdict } from './types.ts'
 export { readRules, type Rules } from '../policy/offline.ts'
 export { compareSboms, readSbom, VulnerabilityDatabases } from '../scanning/offline.ts'
+/** The vulnerability database of a machine of its own. */
+export * as vulndb from './vulndb.ts'

@@ -31,7 +31,9 @@ export function makePurl(found: FoundPackage, operatingSystem: OperatingSystem |
   }
   const at = name.lastIndexOf(separators[type] ?? '\0')
   const namespace = at > 0 ? name.slice(0, at) : undefined
-  return new PackageURL(type, namespace, name.slice(at + 1), version, undefined, undefined).toString()
+  // An artifact of Maven's without a group has no package URL of that type (purl-spec, "maven").
+  const known = type === 'maven' && namespace === undefined ? 'generic' : type
+  return new PackageURL(known, namespace, name.slice(at + 1), version, undefined, undefined).toString()
 }
 
 /** rpm keeps the epoch apart from the version (purl-spec, "rpm"). */

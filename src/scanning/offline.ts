@@ -1,6 +1,7 @@
 /** The scanner without a server: reading images, matching what they hold, SBOMs. */
 export { ScanningFailure, scanningFailures } from './failures.ts'
 export { normalisePath } from './layers/normalise-path.ts'
+export { describeDatabase } from './describe-database.ts'
 export { matchInventory } from './matching/match-inventory.ts'
 export { runScan, scanLimits, type ScanLimits } from './process/run-scan.ts'
 export type { LayerTask, ScanTask } from './process/scan-task.ts'
@@ -24,3 +25,7 @@ export {
 } from './types.ts'
 export { VulnerabilityDatabases, type VulnerabilityDatabase } from './vulndb/open-vulnerability-database.ts'
 export { versionOrders } from './versions/index.ts'
+export { importBundle } from './vulndb/bundle/read-bundle.ts'
+export { readPublicKey } from './vulndb/bundle/sign-manifest.ts'
+export { runImport } from './vulndb/run-import.ts'
+export { updateFromFeeds, type FeedSettings } from './vulndb/update-from-feeds.ts'

@@ -9,6 +9,7 @@ import type { Static } from 'typebox'
 import type { Database } from '../database/index.ts'
 import type { Identity } from '../identity/index.ts'
 import { ScanningFailure } from './failures.ts'
+import { describeDatabase } from './describe-database.ts'
 import { noteDatabase, updateDatabase, type UpdateParts } from './update-database.ts'
 import { importBundle } from './vulndb/bundle/read-bundle.ts'
 import { readPublicKey } from './vulndb/bundle/sign-manifest.ts'
@@ -20,7 +21,6 @@ import { BundleManifest } from './vulndb/bundle/wire.ts'
 import { BundleQuery, ImportBody, ImportQuery, VulndbStatus } from './wire.ts'
 
 const maximumUploadBytes = 4 * 1024 ** 3
-const dayMs = 24 * 3_600_000
 
 export interface VulndbRouteParts extends UpdateParts {
   readonly bundleKeys?: readonly string[]
@@ -153,23 +153,6 @@ function sendable({
     errors: [...errors],
     ...(unchanged ? { unchanged: [...unchanged] } : {}),
     ...(failed ? { failed: [...failed] } : {}),
-  }
-}
-
-function describeDatabase(vulnerabilities: VulnerabilityDatabases, now: number): Static<typeof VulndbStatus> {
-  const database = vulnerabilities.current()
-  if (!database) return { sources: [] }
-  return {
-    version: database.version,
-    builtAt: new Date(database.builtAt).toISOString(),
-    ageDays: Math.round(((now - database.builtAt) / dayMs) * 10) / 10,
-    sources: database.sources.map(({ name, records, builtAt, checkedAt, error }) => ({
-      name,
-      records,
-      ...(builtAt === 0 ? {} : { builtAt: new Date(builtAt).toISOString() }),
-      ...(checkedAt === undefined ? {} : { checkedAt: new Date(checkedAt).toISOString() }),
-      ...(error === undefined ? {} : { error }),
-    })),
   }
 }
 

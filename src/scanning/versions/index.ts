@@ -7,6 +7,7 @@ import { compareDeb } from './compare-deb.ts'
 import { compareGem } from './compare-gem.ts'
 import { compareMaven } from './compare-maven.ts'
 import { compareNuget } from './compare-nuget.ts'
+import { compareRpm } from './compare-rpm.ts'
 
 /** Less than 0: left is older; 0: the same; more: newer. Total, and never throws. */
 export type CompareVersions = (left: string, right: string) => number
@@ -15,7 +16,7 @@ export type CompareVersions = (left: string, right: string) => number
 export const versionOrders: Readonly<Record<PackageType, CompareVersions>> = {
   deb: compareDeb,
   apk: compareApk,
-  rpm: compareDeb,
+  rpm: compareRpm,
   npm: compareSemver,
   golang: compareSemver,
   cargo: compareSemver,

@@ -1,0 +1,22 @@
+import type { VulnerabilityDatabases } from './vulndb/open-vulnerability-database.ts'
+import type { VulndbStatus } from './wire.ts'
+
+const dayMs = 24 * 3_600_000
+
+/** Version, age and sources of the database in use; no version before the first import. */
+export function describeDatabase(vulnerabilities: VulnerabilityDatabases, now: number): VulndbStatus {
+  const database = vulnerabilities.current()
+  if (!database) return { sources: [] }
+  return {
+    version: database.version,
+    builtAt: new Date(database.builtAt).toISOString(),
+    ageDays: Math.round(((now - database.builtAt) / dayMs) * 10) / 10,
+    sources: database.sources.map(({ name, records, builtAt, checkedAt, error }) => ({
+      name,
+      records,
+      ...(builtAt === 0 ? {} : { builtAt: new Date(builtAt).toISOString() }),
+      ...(checkedAt === undefined ? {} : { checkedAt: new Date(checkedAt).toISOString() }),
+      ...(error === undefined ? {} : { error }),
+    })),
+  }
+}
