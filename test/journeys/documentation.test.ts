@@ -84,4 +84,7 @@ async function prepare(work: string): Promise<void> {
   writeFileSync(join(work, 'policy.yaml'), ['stages:', ...stages, ''].join('\n'))
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   writeFileSync(join(work, 'release.pub'), publicKey.export({ type: 'spki', format: 'pem' }))
+  const bundleKey = generateKeyPairSync('ed25519')
+  writeFileSync(join(work, 'key.pem'), bundleKey.privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  writeFileSync(join(work, 'key.pub'), bundleKey.publicKey.export({ type: 'spki', format: 'pem' }))
 }

@@ -95,14 +95,14 @@ describe('a real Debian image', () => {
 
   test('has real findings, with the instruction that brought them', options, async () => {
     const { stdout } = await succeeds(product.cli(['--json', 'scan', 'dev/debian:12']))
-    const { scan } = JSON.parse(stdout) as {
-      scan: {
-        operatingSystem: string
+    const scan = JSON.parse(stdout) as {
+      inventory: { operatingSystem: { prettyName: string } }
+      report: {
         findings: { id: string; packageName: string; fixedVersion?: string; instruction?: string }[]
-      }[]
+      }
     }
-    assert.match(scan[0]?.operatingSystem ?? '', /Debian GNU\/Linux 12/)
-    const finding = scan[0]?.findings.find(({ packageName }) => packageName === 'perl-base')
+    assert.match(scan.inventory.operatingSystem.prettyName, /Debian GNU\/Linux 12/)
+    const finding = scan.report.findings.find(({ packageName }) => packageName === 'perl-base')
     assert.match(finding?.id ?? '', /^CVE-/)
     assert.ok(finding?.fixedVersion)
     assert.ok(finding.instruction)

@@ -21,6 +21,11 @@ export interface FileFacts {
   readonly operatingSystem?: OperatingSystem
   /** Paths that the operating system's packages own, without a leading slash. */
   readonly ownedFiles?: readonly string[]
+  /**
+   * Beginnings of paths: the file counts only where no other file whose path begins so has packages. A lock file
+   * tells of what is installed only where nothing better does.
+   */
+  readonly onlyWithout?: readonly string[]
   /** Why the file, or a part of it, could not be read, though it should have been. */
   readonly unknown?: string
 }

@@ -58,8 +58,10 @@ export function stackLayers(layers: readonly LayerOrigin[], changes: readonly La
 
 function listPackages(files: Files, operatingSystem: OperatingSystem | undefined): InstalledPackage[] {
   const owned = ownedFiles(files)
+  const telling = tellingPaths(files)
   const packages: InstalledPackage[] = []
   for (const [path, { layer, facts, origins }] of [...files].sort(byPath)) {
+    if (isOutdone(path, facts, telling)) continue
     for (const found of facts.packages ?? []) {
       // What the distribution ships it also patches, under its own package's version.
       if (!systemPackageTypes.includes(found.type) && owned.has(path)) continue
@@ -67,6 +69,34 @@ function listPackages(files: Files, operatingSystem: OperatingSystem | undefined
     }
   }
   return packages
+}
+
+/** The paths of files that tell of packages, in their order. */
+function tellingPaths(files: Files): string[] {
+  return [...files]
+    .filter(([, { facts }]) => (facts.packages?.length ?? 0) > 0)
+    .map(([path]) => path)
+    .toSorted(byText)
+}
+
+/** A list of what is to be installed does not count where what is installed tells of itself. */
+function isOutdone(path: string, { onlyWithout }: FileFacts, telling: readonly string[]): boolean {
+  return (onlyWithout ?? []).some((beginning) => {
+    let at = firstNotBefore(telling, beginning)
+    if (telling[at] === path) at++
+    return telling[at]?.startsWith(beginning) === true
+  })
+}
+
+/** Index of the first text that does not come before another, in a list in order. */
+function firstNotBefore(sorted: readonly string[], text: string): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (byText(sorted[middle] as string, text) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /**
@@ -90,9 +120,10 @@ function listUnknowns(files: Files): UnknownFile[] {
 function findLost(before: Files, after: Files, removedIn: number): Lost[] {
   const lost: Lost[] = []
   const owned = ownedFiles(before)
+  const telling = tellingPaths(before)
   for (const [path, file] of before) {
     const now = after.get(path)
-    if (now === file) continue
+    if (now === file || isOutdone(path, file.facts, telling)) continue
     for (const found of file.facts.packages ?? []) {
       const key = keyOf(found)
       if (now?.origins.has(key)) continue
@@ -152,5 +183,9 @@ function keyOf(found: FoundPackage): string {
 }
 
 function byPath([left]: readonly [string, File], [right]: readonly [string, File]): number {
-  return left < right ? -1 : 1
+  return byText(left, right)
+}
+
+function byText(left: string, right: string): number {
+  return left === right ? 0 : left < right ? -1 : 1
 }

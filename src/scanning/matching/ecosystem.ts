@@ -67,6 +67,8 @@ export function findThirdParty(
   system: OperatingSystem | undefined,
 ): string | undefined {
   const { vendor, type } = installed
+  // A program that some other packager built: a list of upstream's products does not speak for it.
+  if (type === 'generic' && vendor !== undefined && vendor !== '') return vendor.slice(0, 60)
   if (vendor === undefined || vendor === '' || (type !== 'deb' && type !== 'rpm')) return undefined
   const own = Object.hasOwn(vendors, system?.id ?? '') ? vendors[system?.id ?? ''] : undefined
   return own === undefined || own.test(vendor) ? undefined : vendor.slice(0, 60)

@@ -53,6 +53,10 @@ function findGap(
   if (!database.covers(ecosystem)) return ecosystem
   const vendor = findThirdParty(installed, inventory.operatingSystem)
   if (vendor !== undefined) return `${ecosystem} (packaged by ${vendor})`
+  // Advisories are filed under group and artifact: one without its group would match none and look clean.
+  if (installed.type === 'maven' && !installed.name.includes(':')) {
+    return `${ecosystem} (${installed.name}, of no known group)`
+  }
   // A registry has every package of its language; a list of products has only those that are on it.
   const isUnlisted =
     installed.type === 'generic' &&
