@@ -8,7 +8,6 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { makeTar, type LayerFiles } from '../../../test/fixtures/build-image.ts'
 import { Failure } from '../../kernel/failure.ts'
-import { mediaTypes } from '../../kernel/media-types.ts'
 import type { Inventory } from '../types.ts'
 import { normalisePath } from './normalise-path.ts'
 import { readLayer, type LayerChanges } from './read-layer.ts'
@@ -16,8 +15,10 @@ import { stackLayers } from './stack-layers.ts'
 
 const small = { entries: 1_000, uncompressedBytes: 10_000_000 }
 
+const read = (bytes: Buffer): Promise<LayerChanges> => readLayer(Readable.from([bytes]), small)
+
 async function layer(files: LayerFiles): Promise<LayerChanges> {
-  return readLayer(Readable.from([await makeTar(files)]), mediaTypes.ociLayer, small)
+  return readLayer(Readable.from([await makeTar(files)]), small)
 }
 
 async function stack(...layers: LayerFiles[]): Promise<Inventory> {
@@ -113,7 +114,6 @@ test('a file too large for memory is read from where it was put, and leaves noth
   ])
   const changes = await readLayer(
     Readable.from([await makeTar({ 'var/lib/dpkg/status': large })]),
-    mediaTypes.ociLayer,
     { entries: 10, uncompressedBytes: 100e6 },
   )
   assert.equal(changes.files.get('var/lib/dpkg/status')?.packages?.length, 1)
@@ -208,31 +208,29 @@ describe('a Go binary', () => {
 describe('layers as they come', () => {
   test('gzip, zstd and plain give the same', async () => {
     const tar = await makeTar(npm('same', '1.0.0'))
-    const read = (bytes: Buffer, type: string): Promise<LayerChanges> =>
-      readLayer(Readable.from([bytes]), type, small)
-    const plain = await read(tar, mediaTypes.ociLayer)
-    assert.deepEqual(await read(gzipSync(tar), mediaTypes.ociLayerGzip), plain)
-    assert.deepEqual(await read(zstdCompressSync(tar), mediaTypes.ociLayerZstd), plain)
+    const plain = await read(tar)
+    assert.deepEqual(await read(gzipSync(tar)), plain)
+    assert.deepEqual(await read(zstdCompressSync(tar)), plain)
   })
 
   test('pitfall 21: a bomb is stopped by its size, and one of many entries by their number', async () => {
     const bomb = gzipSync(Buffer.alloc(20_000_000))
     await assert.rejects(
-      readLayer(Readable.from([bomb]), mediaTypes.ociLayerGzip, small),
+      readLayer(Readable.from([bomb]), small),
       /unpacks to more than/,
     )
     const many = await makeTar(
       Object.fromEntries(Array.from({ length: 1_100 }, (_, index) => [`file-${index}`, ''])),
     )
     await assert.rejects(
-      readLayer(Readable.from([many]), mediaTypes.ociLayer, small),
+      readLayer(Readable.from([many]), small),
       /more than 1000 entries/,
     )
   })
 
   test('a broken one is a failed scan that says so', async () => {
     const cut = gzipSync(await makeTar(npm('cut', '1.0.0'))).subarray(0, 60)
-    await assert.rejects(readLayer(Readable.from([cut]), mediaTypes.ociLayerGzip, small), {
+    await assert.rejects(readLayer(Readable.from([cut]), small), {
       code: 'SCAN_FAILED',
     })
   })
@@ -263,7 +261,7 @@ describe('layers as they come', () => {
           const changed = Buffer.from(tar)
           changed.set(bytes.subarray(0, tar.length - at), at)
           try {
-            const change = await readLayer(Readable.from([changed]), mediaTypes.ociLayer, small)
+            const change = await readLayer(Readable.from([changed]), small)
             stackLayers([{ digest: '', diffId: '' }], [change])
           } catch (error) {
             assert.ok(error instanceof Failure, String(error))

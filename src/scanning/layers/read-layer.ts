@@ -1,13 +1,13 @@
 import { createHash, type Hash } from 'node:crypto'
-import { once, type EventEmitter } from 'node:events'
-import { Transform, type Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { extract } from 'tar-stream'
 import type { FileFacts } from '../catalogers/index.ts'
 import { ScanningFailure } from '../failures.ts'
 import { catalogueFile, headBytes, wantedBy } from './catalogue-file.ts'
+import { broken } from './byte-source.ts'
+import { decompress } from './decompress.ts'
 import { normalisePath } from './normalise-path.ts'
+import { readTar, type TarEntry } from './read-tar.ts'
 
 export interface LayerLimits {
   readonly entries: number
@@ -29,107 +29,54 @@ export interface LayerChanges {
   readonly links: readonly (readonly [string, string])[]
 }
 
-type Compression = 'gzip' | 'zstd' | 'none'
-
-type Archive = ReturnType<typeof extract>
-type Entry = Archive extends AsyncIterable<infer One> ? One : never
-
 /**
  * Reads a layer once, as a stream (image-spec, "Image Layer Filesystem Changeset"). Only what catalogers want
  * is ever held. Throws SCAN_FAILED for what is no layer or passes a limit.
  */
-export async function readLayer(
-  blob: Readable,
-  mediaType: string,
-  limits: LayerLimits = layerLimits,
-): Promise<LayerChanges> {
+export async function readLayer(blob: Readable, limits: LayerLimits = layerLimits): Promise<LayerChanges> {
   const hash = createHash('sha256')
   const changes = new Changes(limits)
-  const archive = extract()
-  const reading = readEntries(archive, changes)
-  const stages = [blob, ...decompressor(compressionOf(mediaType)), counter(hash, limits), archive] as const
   try {
-    await Promise.all([pipeline(stages as unknown as [Readable, typeof archive]), reading])
+    await pipeline(blob, decompress, counter(hash, limits), async (tar: AsyncIterable<Buffer>) => {
+      for await (const entry of readTar(tar)) {
+        changes.countEntry()
+        await readEntry(entry, changes)
+      }
+    })
   } catch (error) {
     if (error instanceof ScanningFailure) throw error
-    throw new ScanningFailure('SCAN_FAILED', `a layer cannot be read: ${(error as Error).message}`, {
-      cause: error,
-    })
+    throw broken((error as Error).message, error)
   }
   return { ...changes.result(), diffId: `sha256:${hash.digest('hex')}` }
 }
 
-function compressionOf(mediaType: string): Compression {
-  if (mediaType.endsWith('gzip')) return 'gzip'
-  return mediaType.endsWith('zstd') ? 'zstd' : 'none'
-}
-
-function decompressor(compression: Compression): Transform[] {
-  if (compression === 'none') return []
-  return [compression === 'gzip' ? createGunzip({ chunkSize: 256 * 1024 }) : createZstdDecompress()]
-}
-
 /** Hashes what comes out of decompression, which is the diff-id, and stops a bomb. */
-function counter(hash: Hash, limits: LayerLimits): Transform {
-  let bytes = 0
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
+function counter(hash: Hash, { uncompressedBytes }: LayerLimits) {
+  return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+    let bytes = 0
+    for await (const chunk of chunks) {
       bytes += chunk.length
+      if (bytes > uncompressedBytes) {
+        throw new ScanningFailure('SCAN_FAILED', `a layer unpacks to more than ${uncompressedBytes} bytes`)
+      }
       hash.update(chunk)
-      if (bytes > limits.uncompressedBytes) {
-        done(
-          new ScanningFailure(
-            'SCAN_FAILED',
-            `a layer unpacks to more than ${limits.uncompressedBytes} bytes`,
-          ),
-        )
-      } else done(null, chunk)
-    },
-  })
-}
-
-async function readEntries(archive: Archive, changes: Changes): Promise<void> {
-  for await (const entry of archive) {
-    changes.countEntry()
-    await readEntry(entry, changes)
-  }
-}
-
-async function readEntry(entry: Entry, changes: Changes): Promise<void> {
-  const { header } = entry
-  const path = normalisePath(header.name)
-  const type = header.type ?? 'file'
-  if (path === undefined || changes.noteWhiteout(path)) entry.resume()
-  else if (type !== 'file' && type !== 'contiguous-file') {
-    changes.noteOther(path, type, header.linkname ?? undefined)
-    entry.resume()
-  } else {
-    const facts = await readFile(entry, path, header.size ?? 0)
-    if (facts) changes.files.set(path, facts)
-    else changes.noteOther(path, 'file', undefined)
-  }
-}
-
-async function readFile(entry: Entry, path: string, sizeBytes: number): Promise<FileFacts | undefined> {
-  const wanting = wantedBy(path, await peek(entry))
-  if (wanting.length === 0) {
-    entry.resume()
-    return undefined
-  }
-  return catalogueFile(wanting, path, sizeBytes, entry as AsyncIterable<Buffer>)
-}
-
-/** The first bytes of a file, which stay to be read. */
-async function peek(entry: Entry): Promise<Buffer> {
-  for (;;) {
-    const chunk = entry.read() as Buffer | null
-    if (chunk !== null) {
-      entry.unshift(chunk)
-      return chunk.subarray(0, headBytes)
+      yield chunk
     }
-    if ((entry.header.size ?? 0) === 0) return Buffer.alloc(0)
-    await once(entry as unknown as EventEmitter, 'readable')
   }
+}
+
+async function readEntry(entry: TarEntry, changes: Changes): Promise<void> {
+  const path = normalisePath(entry.name)
+  if (path === undefined || changes.noteWhiteout(path)) return
+  const facts = entry.type === 'file' ? await readFile(entry, path) : undefined
+  if (facts) changes.noteFile(path, facts)
+  else changes.noteOther(path, entry)
+}
+
+async function readFile(entry: TarEntry, path: string): Promise<FileFacts | undefined> {
+  const wanting = wantedBy(path, await entry.head(headBytes))
+  if (wanting.length === 0) return undefined
+  return catalogueFile(wanting, path, entry.sizeBytes, entry.content())
 }
 
 /** Collects what a layer changes. */
@@ -137,7 +84,7 @@ class Changes {
   readonly files = new Map<string, FileFacts>()
   readonly #removed: string[] = []
   readonly #opaque: string[] = []
-  readonly #links: [string, string][] = []
+  readonly #links = new Map<string, string>()
   readonly #limits: LayerLimits
   #entries = 0
 
@@ -162,19 +109,26 @@ class Changes {
     return true
   }
 
+  /** Of two entries of one path the last one holds. */
+  noteFile(path: string, facts: FileFacts): void {
+    this.#links.delete(path)
+    this.files.set(path, facts)
+  }
+
   /** Anything else that takes a path replaces what was there; a hard link has what its target has. */
-  noteOther(path: string, type: string, target: string | undefined): void {
+  noteOther(path: string, { type, target }: Pick<TarEntry, 'type' | 'target'>): void {
     if (type === 'directory') return
-    const linked = type === 'link' ? normalisePath(target ?? '') : undefined
+    const linked = type === 'link' ? normalisePath(target) : undefined
     const facts = linked === undefined ? undefined : this.files.get(linked)
-    if (facts) this.files.set(path, facts)
-    else {
-      this.#removed.push(path)
-      if (linked !== undefined) this.#links.push([path, linked])
-    }
+    if (facts) return this.noteFile(path, facts)
+    this.files.delete(path)
+    this.#links.delete(path)
+    this.#removed.push(path)
+    // A link to a link of this layer leads where that one leads.
+    if (linked !== undefined) this.#links.set(path, this.#links.get(linked) ?? linked)
   }
 
   result(): Omit<LayerChanges, 'diffId'> {
-    return { files: this.files, removed: this.#removed, opaque: this.#opaque, links: this.#links }
+    return { files: this.files, removed: this.#removed, opaque: this.#opaque, links: [...this.#links] }
   }
 }

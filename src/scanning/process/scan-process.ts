@@ -37,7 +37,7 @@ async function readOnce(layer: LayerTask, cache: LayerCache | undefined): Promis
   const held = await kept?.find(layer.digest)
   if (held) return held
   if (isModule(layer.mediaType)) return readModule(layer, layer.bytes)
-  const changes = await readLayer(openLayer(layer.bytes), layer.mediaType)
+  const changes = await readLayer(openLayer(layer.bytes))
   await kept?.keep(layer.digest, changes)
   return changes
 }

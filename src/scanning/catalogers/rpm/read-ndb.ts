@@ -63,7 +63,7 @@ function readRecord(file: BoundedFile, slot: Slot): Buffer {
   expectWord(record, 0, 'BlbS')
   expectWord(record, tailAt + 8, 'BlbE')
   const length = record.readUInt32LE(12)
-  if (record.readUInt32LE(4) !== slot.package || false) {
+  if (record.readUInt32LE(4) !== slot.package || length !== record.readUInt32LE(tailAt + 4)) {
     throw new UnreadableDatabase(`the record of package ${slot.package} is damaged`)
   }
   if (headBytes + length > tailAt) throw new UnreadableDatabase('a record is longer than its blocks')

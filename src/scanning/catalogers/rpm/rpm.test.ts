@@ -146,7 +146,7 @@ describe('a hostile rpm database', () => {
     database.writeUInt8(5, 100)
     database.writeUInt16BE(0, 103)
     database.writeUInt32BE(1, 108)
-    assert.match(String(read(database).unknown), /circles/)
+    assert.match(String(read(database).unknown), /its pages lead in circles/)
   })
 
   test('whose record lies on a chain in a circle comes to an end', () => {
@@ -155,6 +155,24 @@ describe('a hostile rpm database', () => {
       if (database[page + 25] === 7) database.writeUInt32LE(page / 4096, page + 16)
     }
     assert.match(String(read(database).unknown), /does not go on|circles/)
+  })
+
+  test('whose items do not go down their page is reported', () => {
+    const database = Buffer.from(littleEndian)
+    for (let page = 4096; page < database.length; page += 4096) {
+      if (database[page + 25] === 13) database.writeUInt16LE(4095, page + 28)
+    }
+    assert.match(String(read(database).unknown), /on top of each other/)
+  })
+
+  test('of ndb whose record is not the one of its slot, or has two lengths, is reported', () => {
+    const record = headers[0] as Buffer
+    const tail = makeNdb([record]).length - 12
+    for (const at of [4096 + 4, 4096 + 12, tail + 4, tail + 8]) {
+      const database = makeNdb([record])
+      database.writeUInt8((database[at] as number) ^ 1, at)
+      assert.match(String(read(database).unknown), /damaged|no BlbE/)
+    }
   })
 
   test('with a record that claims gigabytes is reported before memory is taken', () => {
