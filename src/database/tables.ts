@@ -287,8 +287,9 @@ export interface PromotionTable {
   requested_at: number
 }
 
-export interface ImagePackageTable {
-  digest: string
+export interface KnownPackageTable {
+  /** A digest of everything else in the row. */
+  key: string
   /** Type of its package URL. */
   type: string
   name: string
@@ -298,6 +299,11 @@ export interface ImagePackageTable {
   /** The ecosystem and the name under which advisories of it are filed. */
   ecosystem: string
   filed_under: string
+}
+
+export interface ImagePackageTable {
+  package_key: string
+  digest: string
 }
 
 export interface NotificationSubscriptionTable {
@@ -419,6 +425,7 @@ export interface Tables {
   repository_rule: RepositoryRuleTable
   scan: ScanTable
   finding_report: FindingReportTable
+  known_package: KnownPackageTable
   image_package: ImagePackageTable
   advisory_coverage: AdvisoryCoverageTable
   notification_subscription: NotificationSubscriptionTable

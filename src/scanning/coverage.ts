@@ -8,7 +8,8 @@ export async function saveCoverage(
   transaction: DatabaseTransaction,
   vulnerabilities: VulnerabilityDatabase,
 ): Promise<void> {
-  const ecosystems = await transaction.selectFrom('image_package').select('ecosystem').distinct().execute()
+  await forgetUnused(transaction)
+  const ecosystems = await transaction.selectFrom('known_package').select('ecosystem').distinct().execute()
   await transaction.deleteFrom('advisory_coverage').execute()
   for (const { ecosystem } of ecosystems) {
     for (const { source, builtAt, checkedAt, endOfLife } of describeCoverage(ecosystem, vulnerabilities)) {
@@ -24,6 +25,23 @@ export async function saveCoverage(
         .execute()
     }
   }
+}
+
+/** Packages that no stored image has any more. */
+async function forgetUnused(transaction: DatabaseTransaction): Promise<void> {
+  await transaction
+    .deleteFrom('known_package')
+    .where((expression) =>
+      expression.not(
+        expression.exists(
+          expression
+            .selectFrom('image_package')
+            .select('digest')
+            .whereRef('image_package.package_key', '=', 'known_package.key'),
+        ),
+      ),
+    )
+    .execute()
 }
 
 /** The coverage of a report with the dates of today; where none are written down, those of its matching. */

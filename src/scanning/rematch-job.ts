@@ -103,7 +103,11 @@ async function digestsHolding(database: Database, change: DatabaseChange): Promi
   const add = (rows: readonly { digest: string }[]): void => {
     for (const { digest } of rows) digests.add(digest)
   }
-  const holding = database.selectFrom('image_package').select('digest').distinct()
+  const holding = database
+    .selectFrom('known_package')
+    .innerJoin('image_package', 'image_package.package_key', 'known_package.key')
+    .select('digest')
+    .distinct()
   if (change.ecosystems.length > 0) add(await holding.where('ecosystem', 'in', change.ecosystems).execute())
   const byEcosystem = Map.groupBy(change.packages, ({ ecosystem }) => ecosystem)
   for (const [ecosystem, packages] of byEcosystem) {

@@ -98,6 +98,7 @@ async function deleteManifests(
     if (!dryRun && digests.length > 0) {
       await transaction.deleteFrom('scan').where('digest', 'in', digests).execute()
       await transaction.deleteFrom('finding_report').where('digest', 'in', digests).execute()
+      await transaction.deleteFrom('image_package').where('digest', 'in', digests).execute()
       await transaction.deleteFrom('manifest').where('digest', 'in', digests).execute()
     }
     return digests.length

@@ -1,9 +1,12 @@
+import { hash } from 'node:crypto'
 import type { DatabaseTransaction } from '../../database/index.ts'
 import { ecosystemOf, nameToMatch } from '../matching/ecosystem.ts'
-import type { Inventory } from '../types.ts'
+import type { InstalledPackage, Inventory } from '../types.ts'
 
-/** Rows of one statement: seven columns each, below the number of values that SQLite and PostgreSQL take. */
+/** Rows of one statement: seven columns each at the most, below the number of values that databases take. */
 const rowsAtOnce = 400
+/** Half of a SHA-256: enough for no two packages ever to have the same. */
+const keyLength = 22
 
 /** Files what an image holds by package, in the place of what was filed before. */
 export async function indexPackages(
@@ -13,21 +16,28 @@ export async function indexPackages(
 ): Promise<void> {
   await transaction.deleteFrom('image_package').where('digest', '=', digest).execute()
   const rows = new Map(
-    [...inventory.packages, ...(inventory.removed ?? [])].map((installed) => {
-      const { type, name, version, sourceName } = installed
-      const ecosystem = ecosystemOf(installed, inventory.operatingSystem)
-      const filed = { ecosystem, filed_under: nameToMatch(installed, ecosystem) }
-      return [
-        `${type} ${name} ${version}`,
-        { digest, type, name, version, source_name: sourceName ?? name, ...filed },
-      ]
-    }),
+    [...inventory.packages, ...(inventory.removed ?? [])]
+      .map((installed) => describe(installed, inventory))
+      .map((row) => [row.key, row]),
   )
   const all = [...rows.values()]
   for (let at = 0; at < all.length; at += rowsAtOnce) {
+    const some = all.slice(at, at + rowsAtOnce)
     await transaction
-      .insertInto('image_package')
-      .values(all.slice(at, at + rowsAtOnce))
+      .insertInto('known_package')
+      .values(some)
+      .onConflict((conflict) => conflict.column('key').doNothing())
       .execute()
+    const links = some.map(({ key }) => ({ package_key: key, digest }))
+    await transaction.insertInto('image_package').values(links).execute()
   }
+}
+
+function describe(installed: InstalledPackage, inventory: Inventory) {
+  const { type, name, version, sourceName = name } = installed
+  const ecosystem = ecosystemOf(installed, inventory.operatingSystem)
+  const filedUnder = nameToMatch(installed, ecosystem)
+  const facts = JSON.stringify([type, name, version, sourceName, ecosystem, filedUnder])
+  const key = hash('sha256', facts, 'base64url').slice(0, keyLength)
+  return { key, type, name, version, source_name: sourceName, ecosystem, filed_under: filedUnder }
 }

@@ -50,7 +50,8 @@ function page(database: Database, { name, type }: PackageQuery, offset: number) 
   const isPattern = name.includes('*')
   const pattern = name.replaceAll(/[\\%_]/g, '\\$&').replaceAll('*', '%')
   let rows = database
-    .selectFrom('image_package')
+    .selectFrom('known_package')
+    .innerJoin('image_package', 'image_package.package_key', 'known_package.key')
     .innerJoin('repository_manifest', 'repository_manifest.digest', 'image_package.digest')
     .innerJoin('repository', 'repository.id', 'repository_manifest.repository_id')
     .leftJoin('verdict', (join) =>
@@ -62,26 +63,26 @@ function page(database: Database, { name, type }: PackageQuery, offset: number) 
       'repository.id as repositoryId',
       'repository.name as repository',
       'image_package.digest',
-      'image_package.type',
-      'image_package.name',
-      'image_package.version',
+      'known_package.type',
+      'known_package.name',
+      'known_package.version',
       'verdict.state as verdict',
     ])
     .where((expression) =>
       expression.or(
-        (['image_package.name', 'image_package.source_name'] as const).map((column) =>
+        (['known_package.name', 'known_package.source_name'] as const).map((column) =>
           isPattern
             ? sql<boolean>`${expression.ref(column)} like ${pattern} escape '\\'`
             : expression(column, '=', name),
         ),
       ),
     )
-  if (type !== undefined) rows = rows.where('image_package.type', '=', type)
+  if (type !== undefined) rows = rows.where('known_package.type', '=', type)
   return rows
     .orderBy('repository.name')
     .orderBy('image_package.digest')
-    .orderBy('image_package.name')
-    .orderBy('image_package.version')
+    .orderBy('known_package.name')
+    .orderBy('known_package.version')
     .limit(rowsAtOnce)
     .offset(offset)
     .execute()

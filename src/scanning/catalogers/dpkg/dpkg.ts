@@ -11,16 +11,18 @@ export const dpkg: Cataloger = {
   read(path, file) {
     const text = file.text()
     const packages: FoundPackage[] = []
+    let entries = 0
     for (const paragraph of text.split(/\n\s*\n/)) {
       const fields = readFields(paragraph)
       const [name, version] = [fields.get('package'), fields.get('version')]
       if (!name || !version) continue
+      entries++
       // status.d has no Status field; in the status file only what is unpacked is really there.
       const status = fields.get('status')?.split(' ').at(-1) ?? 'installed'
       if (status === 'not-installed' || status === 'config-files') continue
       packages.push({ type: 'deb', name, version, ...sourceOf(fields), ...architectureOf(fields) })
     }
-    if (packages.length === 0 && text.trim() !== '') return { unknown: `${path} holds no package` }
+    if (entries === 0 && text.trim() !== '') return { unknown: `${path} holds no package` }
     return { packages }
   },
 }
