@@ -32,6 +32,10 @@ const inventory = (...packages: InstalledPackage[]): Inventory => ({
 let database: Database
 before(async () => {
   database = await openDatabase(':memory:')
+  await database
+    .insertInto('project')
+    .values({ id: 'p', name: 'p', anonymous_pull: 0, created_at: 1 })
+    .execute()
   await store('one', inventory(deb('libssl3', '3.0.9-1', 'openssl'), npm('openssl', '1.0.0')))
   await store('two', inventory(deb('libssl3', '3.0.14-1~deb12u1', 'openssl'), deb('bash', '5.2-2')))
 })
@@ -47,6 +51,21 @@ async function store(repository: string, found: Inventory): Promise<void> {
       .where('id', '=', repository)
       .execute()
     if (known.length > 0) return
+    await transaction
+      .insertInto('manifest')
+      .values({
+        digest,
+        media_type: '',
+        artifact_type: null,
+        config_media_type: null,
+        subject_digest: null,
+        kind: 'image',
+        size: 0,
+        annotations: '{}',
+        content: new Uint8Array(),
+        created_at: 1,
+      })
+      .execute()
     await transaction
       .insertInto('repository')
       .values({ id: repository, project_id: 'p', name: repository, created_at: 1 })
