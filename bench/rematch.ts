@@ -59,7 +59,7 @@ const job = {
 
 try {
   const rows: [string, string][] = []
-  await importAdvisories('all', 0, advisories)
+  await importAdvisories('all', 0, advisories, any)
   await store(database)
   const current = vulnerabilities.current()
   if (!current) throw new Error('there is no database')
@@ -71,9 +71,10 @@ try {
     `one SBOM of ${packages} packages, matched`,
     `${((performance.now() - begun) / 50).toFixed(1)} ms`,
   ])
-  await importAdvisories('day', advisories, day)
+  // News is about what is common more often, as in life.
+  await importAdvisories('day', advisories, day, pick)
   rows.push([`${images} images, a day's ${day} advisories`, await timeRematch()])
-  await importAdvisories('all', 0, advisories, 'high')
+  await importAdvisories('all', 0, advisories, any, 'high')
   rows.push([`${images} images, every advisory changed`, await timeRematch()])
   process.stdout.write(`| what | time |\n| --- | ---: |\n`)
   for (const [what, time] of rows) process.stdout.write(`| ${what} | ${time} |\n`)
@@ -97,6 +98,7 @@ async function importAdvisories(
   name: string,
   first: number,
   count: number,
+  choose: () => number,
   severity = 'medium',
 ): Promise<void> {
   const lines = Array.from({ length: count }, (_, index) => {
@@ -108,7 +110,7 @@ async function importAdvisories(
       database_specific: { severity },
       affected: [
         {
-          package: { ecosystem: 'Debian:12', name: nameOf(pick()) },
+          package: { ecosystem: 'Debian:12', name: nameOf(choose()) },
           ranges: [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed: `1.${number % 24}-1` }] }],
         },
       ],
@@ -152,6 +154,10 @@ function makeInventory(): Inventory {
 
 function nameOf(number: number): string {
   return `package-${number}`
+}
+
+function any(): number {
+  return Math.floor(random() * names)
 }
 
 /** Low numbers are common, as libc is. */
