@@ -1,5 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { readFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
@@ -57,8 +57,9 @@ export function scanCommand(program: Command, context: Context): void {
     .action(async (text: string, options: ScanOptions) => {
       // Loaded here: the other commands need nothing of the scanner.
       const gate = await import('../gate/offline.ts')
+      const reports = askedReports(gate, context, options)
       const result = await scan(gate, context, text, options)
-      await writeReports(gate, context, result, options)
+      await writeReports(reports, result)
       process.exitCode = result.verdict.exitCode
     })
 }
@@ -73,7 +74,7 @@ async function scan(
   const rules = await askedRules(gate, options)
   if (!found) return tighten(gate, await scanOnServer(context, text, options), rules)
   const target = await found.kind.open(found.location, {
-    timeoutMs: Number(options.timeout) * 1000,
+    timeoutMs: timeoutMs(options),
     cacheFolder: join(cacheFolder(), 'layers'),
     ...(options.platform === undefined ? {} : { platform: options.platform }),
   })
@@ -97,6 +98,9 @@ async function scanHere(
 ): Promise<GateResult> {
   const databases = folder === undefined ? undefined : new gate.VulnerabilityDatabases(folder)
   try {
+    if (databases && !databases.current()) {
+      throw new CommandError(`there is no vulnerability database in ${folder}`)
+    }
     return await gate.runGate(target, { rules, database: databases?.current(), now: Date.now })
   } finally {
     databases?.close()
@@ -126,7 +130,7 @@ async function scanOnServer(context: Context, image: string, options: ScanOption
   }
   const client = context.client()
   if (options.again) await client.send('POST', withQuery('/api/v1/scan', { image }))
-  await waitForVerdict(context, image, Number(options.timeout) * 1000)
+  await waitForVerdict(context, image, timeoutMs(options))
   return client.get<GateResult>('/api/v1/gate', { image })
 }
 
@@ -176,22 +180,56 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-async function writeReports(
-  gate: typeof Gate,
-  context: Context,
-  result: GateResult,
-  options: ScanOptions,
-): Promise<void> {
-  for (const text of options.report) {
+interface AskedReport {
+  readonly format: ReturnType<typeof Gate.getReportFormat>
+  /** Undefined: it is shown. */
+  readonly file: string | undefined
+}
+
+/** The reports that the command line asks for, looked at before the scan: afterwards would be late. */
+function askedReports(gate: typeof Gate, context: Context, options: ScanOptions): AskedReport[] {
+  const shown = gate.getReportFormat(options.format ?? (context.isJson() ? 'json' : 'table'))
+  const reports = options.report.map((text): AskedReport => {
     const [name = '', ...file] = text.split('=')
-    if (file.length === 0)
+    if (file.join('=') === '') {
       throw new CommandError(`--report ${text}: it takes FORMAT=FILE, such as sarif=a.sarif`)
-    writeFileSync(file.join('='), await gate.getReportFormat(name).write(result))
+    }
+    return { format: gate.getReportFormat(name), file: file.join('=') }
+  })
+  const all = [...reports, { format: shown, file: options.output }]
+  const files = all.flatMap(({ file }) => (file === undefined ? [] : [resolve(file)]))
+  for (const [index, file] of files.entries()) {
+    if (files.indexOf(file) !== index) throw new CommandError(`two reports cannot both be written to ${file}`)
+    if (!existsSync(dirname(file))) throw new CommandError(`there is no folder ${dirname(file)} for a report`)
   }
-  const format = gate.getReportFormat(options.format ?? (context.isJson() ? 'json' : 'table'))
-  const shown = await format.write(result)
-  if (options.output !== undefined) writeFileSync(options.output, shown)
-  else print(String(shown).trimEnd())
+  return all
+}
+
+async function writeReports(reports: readonly AskedReport[], result: GateResult): Promise<void> {
+  for (const { format, file } of reports) {
+    const report = await format.write(result)
+    if (file === undefined) print(String(report).trimEnd())
+    else writeReport(file, report)
+  }
+}
+
+function writeReport(file: string, report: string | Uint8Array): void {
+  try {
+    writeFileSync(file, report)
+  } catch (error) {
+    throw new CommandError(`${file} cannot be written: ${(error as Error).message}`)
+  }
+}
+
+/** Longer than any scan, and short of what timers take. */
+const maximumTimeoutSeconds = 86_400
+
+function timeoutMs({ timeout }: ScanOptions): number {
+  const seconds = Number(timeout)
+  if (!(seconds > 0 && seconds <= maximumTimeoutSeconds)) {
+    throw new CommandError(`--timeout ${timeout}: it takes seconds, at most ${maximumTimeoutSeconds}`)
+  }
+  return seconds * 1000
 }
 
 function collect(value: string, before: readonly string[]): string[] {

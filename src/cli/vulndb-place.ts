@@ -1,7 +1,6 @@
 import { createReadStream, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
-import type * as Gate from '../gate/offline.ts'
 import type { BundleManifest } from '../scanning/vulndb/bundle/wire.ts'
 import type { ImportBody, VulndbStatus } from '../scanning/wire.ts'
 import { readSettings } from '../settings.ts'
@@ -54,7 +53,7 @@ export async function localPlace(folder: string): Promise<VulndbPlace> {
   const { vulndb } = await import('../gate/offline.ts')
   return {
     status: async () => vulndb.status(folder, Date.now()),
-    importFile: async (path) => writable(await vulndb.importFile(folder, path)),
+    importFile: (path) => vulndb.importFile(folder, path),
     async useBundle(path, { key, allowOlder = false }) {
       if (key === undefined)
         throw new CommandError('--key FILE: the public key that has to have signed the bundle')
@@ -69,19 +68,7 @@ export async function localPlace(folder: string): Promise<VulndbPlace> {
         urls: settings.vulndbSourceUrls,
         alpineBranches: settings.vulndbAlpineBranches,
       }
-      return writable(await vulndb.update(folder, feeds))
+      return vulndb.update(folder, feeds)
     },
-  }
-}
-
-type Report = Awaited<ReturnType<typeof Gate.vulndb.importFile>>
-
-function writable({ sources, errors, unchanged, failed, ...report }: Report): ImportBody {
-  return {
-    ...report,
-    sources: [...sources],
-    errors: [...errors],
-    ...(unchanged ? { unchanged: [...unchanged] } : {}),
-    ...(failed ? { failed: [...failed] } : {}),
   }
 }

@@ -1,5 +1,4 @@
 import type { Database } from '../database/index.ts'
-import type { Digest } from '../kernel/digest.ts'
 import type { BlobStore } from '../registry/index.ts'
 import {
   findEffectiveReport,
@@ -34,7 +33,7 @@ async function describe(
   image: { readonly digest: string; readonly platform?: string },
 ): Promise<GateResult> {
   const { database, now } = parts
-  const { scan, report, base } = await findJudgedReport(parts, repository, image.digest as Digest, now())
+  const { scan, report, base } = await findJudgedReport(parts, repository, image.digest, now())
   const verdict = await findVerdict(database, repository.id, image.digest)
   const scannedAt = new Date(scan?.scannedAt ?? 0).toISOString()
   const newer = base.newerDigest && (await findEffectiveReport(database, base.newerDigest)).report

@@ -1,6 +1,7 @@
 import { createReadStream, readFileSync } from 'node:fs'
 import {
   describeDatabase,
+  describeImport,
   importBundle,
   readPublicKey,
   runImport,
@@ -20,8 +21,8 @@ export function status(folder: string, now: number): ReturnType<typeof describeD
 }
 
 /** Imports a file of advisories into the database in a folder. */
-export function importFile(folder: string, path: string): ReturnType<typeof runImport> {
-  return runImport(folder, path)
+export async function importFile(folder: string, path: string): Promise<ReturnType<typeof describeImport>> {
+  return describeImport(await runImport(folder, path))
 }
 
 /** Puts the database of a bundle into use that the key has signed. */
@@ -36,6 +37,9 @@ export function useBundle(
 }
 
 /** Asks the feeds for what is new. */
-export function update(folder: string, feeds: FeedSettings): ReturnType<typeof updateFromFeeds> {
-  return updateFromFeeds(folder, feeds)
+export async function update(
+  folder: string,
+  feeds: FeedSettings,
+): Promise<ReturnType<typeof describeImport>> {
+  return describeImport(await updateFromFeeds(folder, feeds))
 }

@@ -1,5 +1,6 @@
 import type { VulnerabilityDatabases } from './vulndb/open-vulnerability-database.ts'
-import type { VulndbStatus } from './wire.ts'
+import type { ImportReport } from './vulndb/import-advisories.ts'
+import type { ImportBody, VulndbStatus } from './wire.ts'
 
 const dayMs = 24 * 3_600_000
 
@@ -18,5 +19,16 @@ export function describeDatabase(vulnerabilities: VulnerabilityDatabases, now: n
       ...(checkedAt === undefined ? {} : { checkedAt: new Date(checkedAt).toISOString() }),
       ...(error === undefined ? {} : { error }),
     })),
+  }
+}
+
+/** What an import did, as it goes over the wire. */
+export function describeImport({ sources, errors, unchanged, failed, ...report }: ImportReport): ImportBody {
+  return {
+    ...report,
+    sources: [...sources],
+    errors: [...errors],
+    ...(unchanged ? { unchanged: [...unchanged] } : {}),
+    ...(failed ? { failed: [...failed] } : {}),
   }
 }

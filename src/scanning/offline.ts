@@ -1,7 +1,10 @@
 /** The scanner without a server: reading images, matching what they hold, SBOMs. */
 export { ScanningFailure, scanningFailures } from './failures.ts'
+export { decompress, isPacked } from './layers/decompress.ts'
+export { readTar } from './layers/read-tar.ts'
 export { normalisePath } from './layers/normalise-path.ts'
-export { describeDatabase } from './describe-database.ts'
+export { describeLayers, type LayerConfig } from './describe-layers.ts'
+export { describeDatabase, describeImport } from './describe-database.ts'
 export { matchInventory } from './matching/match-inventory.ts'
 export { runScan, scanLimits, type ScanLimits } from './process/run-scan.ts'
 export type { LayerTask, ScanTask } from './process/scan-task.ts'

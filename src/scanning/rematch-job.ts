@@ -19,11 +19,11 @@ export interface RematchParts {
   readonly clock: Clock
   readonly vulnerabilities: VulnerabilityDatabases
   /** Has an image judged, in the transaction of what was found. */
-  requestJudgement(transaction: DatabaseTransaction, digest: string, now: number): Promise<void>
+  readonly requestJudgement: (transaction: DatabaseTransaction, digest: string, now: number) => Promise<void>
   /** Tells of findings that an image did not have before, in the transaction that writes them. */
-  tellOfFindings(transaction: DatabaseTransaction, change: FindingsChange): Promise<void>
+  readonly tellOfFindings: (transaction: DatabaseTransaction, change: FindingsChange) => Promise<void>
   /** New work was committed. */
-  wake(): void
+  readonly wake: () => void
 }
 
 /** Findings that the newest advisories brought to a stored image. */
@@ -138,9 +138,13 @@ async function matchBatch(
   digests: readonly string[],
 ): Promise<void> {
   const reports = new Map<string, FindingReport>()
+  const scannedAt = new Map<string, number>()
   for (const digest of digests) {
-    const inventory = (await findScan(database, digest))?.inventory
-    if (inventory) reports.set(digest, matchInventory(inventory, vulnerabilities))
+    const scan = await findScan(database, digest)
+    if (scan?.inventory) {
+      reports.set(digest, matchInventory(scan.inventory, vulnerabilities))
+      scannedAt.set(digest, scan.scannedAt)
+    }
     // Requests are answered in between.
     await setImmediate()
   }
@@ -150,6 +154,11 @@ async function matchBatch(
   )
   const now = clock.now()
   await database.transaction().execute(async (transaction) => {
+    // What was scanned again meanwhile was matched by that scan, with what it found.
+    for (const digest of await scannedSince(transaction, scannedAt)) {
+      reports.delete(digest)
+      same.delete(digest)
+    }
     for (const [digest, report] of reports) {
       if (same.has(digest)) continue
       const added = newFindings(before.get(digest), report)
@@ -161,6 +170,21 @@ async function matchBatch(
     }
     if (same.size > 0) await renew(transaction, vulnerabilities, now, [...same])
   })
+}
+
+/** Images whose scan is no longer the one of that time. */
+async function scannedSince(
+  transaction: DatabaseTransaction,
+  scannedAt: ReadonlyMap<string, number>,
+): Promise<string[]> {
+  if (scannedAt.size === 0) return []
+  const rows = await transaction
+    .selectFrom('scan')
+    .select(['digest', 'scanned_at'])
+    .where('digest', 'in', [...scannedAt.keys()])
+    .execute()
+  const now = new Map(rows.map((row) => [row.digest, row.scanned_at]))
+  return [...scannedAt].flatMap(([digest, at]) => (now.get(digest) === at ? [] : [digest]))
 }
 
 /** What is stored of findings, as text: most of it need not be read. */

@@ -3,7 +3,7 @@ import type { Static } from 'typebox'
 import type { Database } from '../database/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { RepositoryName } from '../kernel/reference.ts'
-import { searchPackages } from './packages/search-packages.ts'
+import { searchPackages, type SearchedRepository } from './packages/search-packages.ts'
 import { PackageList, PackageSearch } from './wire.ts'
 
 const defaultLimit = 200
@@ -27,13 +27,17 @@ export function packageRoutes(
     },
     async ({ caller, query: { n = defaultLimit, ...query } }) => {
       await identity.requireSignIn(caller)
+      const all = await database.selectFrom('repository').select(['id', 'name']).orderBy('name').execute()
+      const open: SearchedRepository[] = []
+      for (const repository of all) {
+        if (await identity.mayAccess(caller, 'pull', repository.name as RepositoryName)) open.push(repository)
+      }
+      const { places, more } = await searchPackages(database, query, open, n)
       const items: PackageList['items'] = []
-      for await (const { repositoryId, ...place } of searchPackages(database, query)) {
-        if (!(await identity.mayAccess(caller, 'pull', place.repository as RepositoryName))) continue
-        if (items.length === n) return { items, more: true }
+      for (const { repositoryId, ...place } of places) {
         items.push({ ...place, tags: await tagsOf(database, repositoryId, place.digest) })
       }
-      return { items, more: false }
+      return { items, more }
     },
   )
 }

@@ -6,16 +6,12 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
-import type { Database } from '../database/index.ts'
-import type { Identity } from '../identity/index.ts'
 import { ScanningFailure } from './failures.ts'
-import { describeDatabase } from './describe-database.ts'
+import { describeDatabase, describeImport } from './describe-database.ts'
 import { noteDatabase, updateDatabase, type UpdateParts } from './update-database.ts'
 import { importBundle } from './vulndb/bundle/read-bundle.ts'
 import { readPublicKey } from './vulndb/bundle/sign-manifest.ts'
 import { packBundle } from './vulndb/bundle/write-bundle.ts'
-import type { ImportReport } from './vulndb/import-advisories.ts'
-import type { VulnerabilityDatabases } from './vulndb/open-vulnerability-database.ts'
 import { runImport } from './vulndb/run-import.ts'
 import { BundleManifest } from './vulndb/bundle/wire.ts'
 import { BundleQuery, ImportBody, ImportQuery, VulndbStatus } from './wire.ts'
@@ -54,7 +50,7 @@ export function vulndbRoutes(app: FastifyInstance, parts: VulndbRouteParts): voi
     },
     async ({ caller }) => {
       await identity.requireAdministrator(caller)
-      return sendable(await updateDatabase(parts, caller))
+      return describeImport(await updateDatabase(parts, caller))
     },
   )
 
@@ -95,7 +91,7 @@ export function vulndbRoutes(app: FastifyInstance, parts: VulndbRouteParts): voi
           await pipeline(raw, limited(maximumUploadBytes), createWriteStream(path))
           const report = await runImport(vulndbFolder, path)
           await noteDatabase(parts, caller, 'vulndb.import', report)
-          return sendable(report)
+          return describeImport(report)
         } finally {
           await rm(folder, { recursive: true, force: true })
         }
@@ -137,22 +133,6 @@ function readKeyFile(path: string): ReturnType<typeof readPublicKey> {
   } catch (error) {
     if (error instanceof ScanningFailure) throw error
     throw new ScanningFailure('BUNDLE_INVALID', `the key ${path} cannot be read`, { cause: error })
-  }
-}
-
-function sendable({
-  sources,
-  errors,
-  unchanged,
-  failed,
-  ...report
-}: ImportReport): Static<typeof ImportBody> {
-  return {
-    ...report,
-    sources: [...sources],
-    errors: [...errors],
-    ...(unchanged ? { unchanged: [...unchanged] } : {}),
-    ...(failed ? { failed: [...failed] } : {}),
   }
 }
 

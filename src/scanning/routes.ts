@@ -22,7 +22,7 @@ export type ResolveImage = (
 
 export interface ScanningRouteParts extends VulndbRouteParts, SbomRouteParts {
   /** The findings of an image in a repository with what others know of them: its base, exceptions. */
-  findFindings(repository: RepositoryRef, digest: string): Promise<FindingReport | undefined>
+  readonly findFindings: (repository: RepositoryRef, digest: string) => Promise<FindingReport | undefined>
 }
 
 /** Findings and SBOMs of images, and the vulnerability database. */

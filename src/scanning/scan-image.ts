@@ -8,6 +8,7 @@ import {
   type BlobStore,
   type Location,
 } from '../registry/index.ts'
+import { describeLayers, type LayerConfig } from './describe-layers.ts'
 import { ScanningFailure } from './failures.ts'
 import { runScan, scanLimits } from './process/run-scan.ts'
 import type { LayerTask } from './process/scan-task.ts'
@@ -26,13 +27,8 @@ export interface ScanParts {
 }
 
 interface ImageManifest {
-  readonly config: { readonly digest: string }
+  readonly config: { readonly digest: string; readonly mediaType: string }
   readonly layers: readonly { readonly digest: string; readonly mediaType: string }[]
-}
-
-interface ImageConfig {
-  readonly rootfs?: { readonly diff_ids?: readonly string[] }
-  readonly history?: readonly { readonly created_by?: string; readonly empty_layer?: boolean }[]
 }
 
 /** Reads what an image holds. Throws SCAN_FAILED, with the reason, for one that cannot be read. */
@@ -40,31 +36,22 @@ export async function scanImage(parts: ScanParts, digest: Digest, signal: AbortS
   const manifest = await findManifestAnywhere(parts.database, digest)
   if (!manifest) throw new ScanningFailure('SCAN_UNKNOWN', `there is no manifest ${digest}`)
   const { config, layers } = JSON.parse(manifest.content.toString()) as ImageManifest
-  const { rootfs, history } = await readConfig(parts, config.digest as Digest)
-  const instructions = (history ?? []).filter((entry) => !entry.empty_layer).map((entry) => entry.created_by)
   const strange = layers.find((layer) => !isRunnableLayer(layer.mediaType))
   if (strange) throw new ScanningFailure('SCAN_FAILED', `layers of type ${strange.mediaType} cannot be read`)
+  const described = describeLayers(layers, await readConfig(parts, config.digest as Digest), config.mediaType)
   const tasks = await Promise.all(
-    layers.map(async ({ digest, mediaType }, index): Promise<LayerTask> => {
-      const blob = await findBlob(parts.database, digest as Digest)
-      if (!blob) throw new ScanningFailure('SCAN_FAILED', `layer ${digest} is not held here`)
-      const [diffId, instruction] = [rootfs?.diff_ids?.[index], instructions[index]]
-      return {
-        digest,
-        mediaType,
-        bytes: { file: parts.blobFile(blob.location) },
-        // Nothing becomes a blob before its digest was checked.
-        isVerified: true,
-        ...(diffId === undefined ? {} : { diffId }),
-        ...(instruction === undefined ? {} : { instruction }),
-      }
+    described.map(async (layer): Promise<LayerTask> => {
+      const blob = await findBlob(parts.database, layer.digest as Digest)
+      if (!blob) throw new ScanningFailure('SCAN_FAILED', `layer ${layer.digest} is not held here`)
+      // Nothing becomes a blob before its digest was checked.
+      return { ...layer, bytes: { file: parts.blobFile(blob.location) }, isVerified: true }
     }),
   )
   const limits = { ...scanLimits, timeoutMs: parts.scanTimeoutMs }
   return runScan({ layers: tasks, cacheFolder: parts.cacheFolder }, limits, signal)
 }
 
-async function readConfig(parts: ScanParts, digest: Digest): Promise<ImageConfig> {
+async function readConfig(parts: ScanParts, digest: Digest): Promise<LayerConfig> {
   const blob = await findBlob(parts.database, digest)
   if (!blob || blob.size > maximumConfigBytes) {
     throw new ScanningFailure('SCAN_FAILED', `the config ${digest} is missing or too large`)

@@ -5,8 +5,9 @@ import { Failure } from '../kernel/failure.ts'
 import { findManifestAnywhere } from '../registry/index.ts'
 import { attachSbom, type AttachParts } from './attach-sbom.ts'
 import { matchInventory } from './matching/match-inventory.ts'
+import { requestRematch } from './rematch-job.ts'
 import { scanImage, type ScanParts } from './scan-image.ts'
-import { findScan, saveReport, saveScan } from './store.ts'
+import { saveReport, saveScan } from './store.ts'
 import type { Inventory } from './types.ts'
 import type { VulnerabilityDatabases } from './vulndb/open-vulnerability-database.ts'
 
@@ -45,12 +46,16 @@ async function storeResult(
   result: { readonly inventory: Inventory } | { readonly error: string },
 ): Promise<void> {
   const now = parts.registry.clock.now()
-  const database = parts.vulnerabilities.current()
-  const report = 'inventory' in result && database ? matchInventory(result.inventory, database) : undefined
   await parts.database.transaction().execute(async (transaction) => {
     await saveScan(transaction, digest, result, now)
+    // Matched inside the transaction: a rematch that runs meanwhile sees this image with its report, or not at
+    // all, and never takes it for one that the newest database has nothing new about.
+    const database = parts.vulnerabilities.current()
+    const report = 'inventory' in result && database ? matchInventory(result.inventory, database) : undefined
     if (report) await saveReport(transaction, digest, report, now)
     await parts.requestJudgement(transaction, digest, now)
+    const isOvertaken = parts.vulnerabilities.current()?.version !== database?.version
+    if (isOvertaken) await requestRematch(transaction, now)
   })
   parts.registry.events.committed()
 }

@@ -58,6 +58,8 @@ export interface RemovedPackage extends InstalledPackage {
 export interface UnknownFile {
   readonly path: string
   readonly reason: string
+  /** It lists what the system has installed: without it nothing is known of most of the image. */
+  readonly isDatabase?: true
 }
 
 export interface LayerOrigin {

@@ -21,9 +21,9 @@ export interface UpdateParts {
   readonly vulndbFolder: string
   readonly feeds: FeedSettings
   /** Tells of it, in the transaction that writes it down. */
-  tellOfDatabase(transaction: DatabaseTransaction, event: DatabaseEvent): Promise<void>
+  readonly tellOfDatabase: (transaction: DatabaseTransaction, event: DatabaseEvent) => Promise<void>
   /** New work was committed. */
-  wake(): void
+  readonly wake: () => void
 }
 
 type Done = Pick<ImportReport, 'version' | 'failed'> & {
