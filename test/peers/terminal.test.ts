@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
-import { startProduct, type Product } from '../fixtures/start-product.ts'
+import { runToEnd, startProduct, type Product } from '../fixtures/start-product.ts'
 import { findPeers } from './peer.ts'
 
 const program = join(import.meta.dirname, '../../bin/pratique')
@@ -37,6 +37,12 @@ test(
     for (const line of shown.split(/\r?\n/)) assert.ok(line.length <= 80, line)
   },
 )
+
+test('a reader that has seen enough is no error', async () => {
+  // `true` is gone long before the first line is written.
+  const line = `set -o pipefail; "${program}" completion bash | true`
+  assert.deepEqual(await runToEnd('bash', ['-c', line]), { code: 0, stdout: '', stderr: '' })
+})
 
 /** Runs a command on a pseudo-terminal and types each answer when its question is there. */
 async function onTerminal(command: string, answers: readonly (readonly [string, string])[]): Promise<string> {
