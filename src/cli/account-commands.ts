@@ -286,12 +286,13 @@ async function newPassword(): Promise<string> {
 async function ask(question: string, isSecret = false): Promise<string> {
   if (!process.stdin.isTTY)
     throw new CommandError(`${question.replace(': ', '')} is needed, and there is no terminal to ask on`)
-  if (isSecret) process.stderr.write(question)
   const lines = createInterface({
     input: process.stdin,
     terminal: true,
     ...(isSecret ? {} : { output: process.stderr }),
   })
+  // Only now the terminal echoes nothing by itself: what is typed right after the question stays unseen.
+  if (isSecret) process.stderr.write(question)
   const answer = await lines.question(question)
   lines.close()
   if (isSecret) process.stderr.write('\n')
