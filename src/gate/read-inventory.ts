@@ -31,7 +31,10 @@ const InventoryBody = Type.Object({
     { maxItems: 10_000 },
   ),
   packages: Type.Array(InstalledPackage, { maxItems: 200_000 }),
-  unknowns: Type.Array(Type.Object({ path: text, reason: text }), { maxItems: 200_000 }),
+  unknowns: Type.Array(
+    Type.Object({ path: text, reason: text, isDatabase: Type.Optional(Type.Literal(true)) }),
+    { maxItems: 200_000 },
+  ),
   removed: Type.Optional(
     Type.Array(Type.Intersect([InstalledPackage, Type.Object({ removedIn: Type.Integer({ minimum: 0 }) })]), {
       maxItems: 200_000,
@@ -41,7 +44,7 @@ const InventoryBody = Type.Object({
 
 /** An inventory that came over the wire. Throws TARGET_INVALID for what is none. */
 export function readInventory(value: unknown): Inventory {
-  if (Value.Check(InventoryBody, value)) return value as unknown as Inventory
+  if (Value.Check(InventoryBody, value)) return value
   const [first] = Value.Errors(InventoryBody, value)
   throw new GateFailure(
     'TARGET_INVALID',

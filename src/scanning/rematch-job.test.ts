@@ -99,9 +99,11 @@ describe('matching again', () => {
       .execute()
     ;[told, judged] = [[], []]
     const stopping = new AbortController()
-    let asked = 0
-    const dying = vulnerabilities('v2', () => ++asked === count / 2 && stopping.abort())
-    await assert.rejects(run(partsOf(dying), stopping.signal), /interrupted/)
+    const requestJudgement = async (_transaction: unknown, digest: string): Promise<void> => {
+      if (judged.push(digest) === count / 2) stopping.abort()
+    }
+    const dying = { ...partsOf(vulnerabilities('v2')), requestJudgement }
+    await assert.rejects(run(dying, stopping.signal), /interrupted/)
     assert.notEqual(await stored(), once)
     await run(partsOf(vulnerabilities('v2')))
     assert.equal(await stored(), once)

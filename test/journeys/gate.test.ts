@@ -159,6 +159,19 @@ describe('exit codes', () => {
       /there is no stage nosuch/,
     ],
     ['a format that is none', ['good', '--format', 'nosuch'], 2, /no report format/],
+    ['a report in no form', ['good', '--report', 'nosuch=x'], 2, /nosuch is no report format/],
+    ['a report that goes nowhere', ['good', '--report', 'json='], 2, /takes FORMAT=FILE/],
+    ['two reports in one file', ['good', '--report', 'json=a', '-o', './a'], 2, /two reports cannot both/],
+    ['a folder that is not there', ['good', '-o', 'nosuch/report'], 2, /there is no folder/],
+    ['a time that is none', ['good', '--timeout', 'soon'], 2, /it takes seconds/],
+    ['a folder without a database', ['good', '--vulndb', 'good'], 2, /no vulnerability database in good/],
+    [
+      'a policy that is none',
+      ['good', '--policy', 'good/oci-layout', '--stage', 'x'],
+      2,
+      /policy is not valid/,
+    ],
+    ['a platform that is not there', ['good', '--platform', 'plan9/amd64'], 2, /no image for plan9/],
   ]
   before(() => {
     writeFileSync(
@@ -178,7 +191,7 @@ describe('exit codes', () => {
   })
   for (const [what, args, code, said] of cases) {
     test(`${code}: ${what}`, async () => {
-      const withDatabase = what === 'no vulnerability database' ? args : [...args, '--vulndb', vulndb]
+      const withDatabase = what === 'no vulnerability database' ? args : ['--vulndb', vulndb, ...args]
       const ran = await scan(...withDatabase)
       assert.equal(ran.code, code, ran.stdout + ran.stderr)
       assert.match(ran.stdout + ran.stderr, said)

@@ -1,16 +1,23 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, mkdtemp, open, readFile, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { link, lstat, mkdir, open, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Transform, type Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { extract } from 'tar-stream'
 import { mediaTypes } from '../../kernel/media-types.ts'
-import { normalisePath, runScan, scanLimits, type LayerTask } from '../../scanning/offline.ts'
+import {
+  decompress,
+  describeLayers,
+  isPacked,
+  normalisePath,
+  readTar,
+  runScan,
+  scanLimits,
+  type LayerConfig,
+  type LayerTask,
+} from '../../scanning/offline.ts'
 import { invalid } from './layout-images.ts'
 import { openLayout } from './oci-layout.ts'
-import type { OpenTarget, TargetKind, TargetOptions } from './types.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
+import type { OpenTarget, TargetImage, TargetKind, TargetOptions } from './types.ts'
 
 const maximumEntries = 20_000
 const maximumBytes = 64 * 1024 ** 3
@@ -27,15 +34,17 @@ export const archive: TargetKind = {
     )
   },
   async open(location, options) {
-    const folder = await mkdtemp(join(tmpdir(), 'pratique-archive-'))
-    const close = async (): Promise<void> => rm(folder, { recursive: true, force: true })
+    const { folder, close } = await makeTemporaryFolder('pratique-archive-')
     try {
       await unpack(location, folder)
       const isDocker = await stat(join(folder, 'manifest.json')).catch(() => undefined)
       const isLayout = await stat(join(folder, 'oci-layout')).catch(() => undefined)
       // docker save writes both since version 25; the layout says more.
-      if (isLayout)
-        return { ...(await openLayout(folder, undefined, location, options, close)), kind: 'oci-archive' }
+      if (isLayout) {
+        const opened = await openLayout(folder, undefined, location, options, close)
+        if (isDocker && options.platform === undefined) await checkSaved(folder, opened.images)
+        return { ...opened, kind: 'oci-archive' }
+      }
       if (isDocker) return await openDockerArchive(folder, location, options, close)
       throw invalid(`${location} is neither an OCI layout nor what docker save writes`)
     } catch (error) {
@@ -45,54 +54,50 @@ export const archive: TargetKind = {
   },
 }
 
-/** Unpacks plain files of an archive, inside the folder only. What is left of the way is the way of the names. */
+/**
+ * Unpacks plain files of an archive, inside the folder only, and links to them: old versions of docker save
+ * write a layer that is there twice as a link to the first.
+ */
 async function unpack(file: string, folder: string): Promise<void> {
-  const files = extract()
-  const reading = (async () => {
-    let entries = 0
-    for await (const entry of files) {
-      if (++entries > maximumEntries) throw invalid(`${file} has more than ${maximumEntries} entries`)
-      const path = normalisePath(entry.header.name)
-      if (path === undefined || (entry.header.type ?? 'file') !== 'file') {
-        entry.resume()
-        continue
-      }
-      const target = join(folder, path)
-      await mkdir(dirname(target), { recursive: true })
-      await pipeline(entry, createWriteStream(target, { flags: 'wx', mode: 0o600 }))
-    }
-  })()
-  const stages = [createReadStream(file), ...(await decompressor(file)), limited(file), files]
+  const links: [string, string][] = []
   try {
-    await Promise.all([pipeline(stages as unknown as [Readable, Writable]), reading])
+    await pipeline(createReadStream(file), decompress, limited(file), async (tar: AsyncIterable<Buffer>) => {
+      let entries = 0
+      for await (const entry of readTar(tar)) {
+        const { name, type, target } = entry
+        if (++entries > maximumEntries) throw invalid(`it has more than ${maximumEntries} entries`)
+        const path = normalisePath(name)
+        if (path === undefined) continue
+        if (type === 'symlink') links.push([path, join('/', dirname(path), target)])
+        if (type === 'link') links.push([path, target])
+        if (type !== 'file') continue
+        await mkdir(dirname(join(folder, path)), { recursive: true })
+        await pipeline(entry.content(), createWriteStream(join(folder, path), { flags: 'wx', mode: 0o600 }))
+      }
+    })
+    for (const [path, target] of links) await makeLink(folder, path, target)
   } catch (error) {
     throw invalid(`${file} cannot be unpacked: ${(error as Error).message}`, error)
   }
 }
 
-async function decompressor(file: string): Promise<Transform[]> {
-  const handle = await open(file).catch((error: Error) => {
-    throw invalid(`${file} cannot be opened: ${error.message}`, error)
-  })
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0)
-    const magic = buffer.subarray(0, bytesRead).toString('hex')
-    if (magic.startsWith('1f8b')) return [createGunzip()]
-    return magic === '28b52ffd' ? [createZstdDecompress()] : []
-  } finally {
-    await handle.close()
-  }
+/** A second name for a file that was unpacked; a link to anything else leads nowhere. */
+async function makeLink(folder: string, path: string, target: string): Promise<void> {
+  const file = inside(folder, target)
+  if (!(await lstat(file).catch(() => undefined))?.isFile()) return
+  await mkdir(dirname(join(folder, path)), { recursive: true })
+  await link(file, join(folder, path))
 }
 
-function limited(file: string): Transform {
-  let bytes = 0
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
+function limited(file: string) {
+  return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+    let bytes = 0
+    for await (const chunk of chunks) {
       bytes += chunk.length
-      if (bytes > maximumBytes) done(invalid(`${file} unpacks to more than ${maximumBytes} bytes`))
-      else done(null, chunk)
-    },
-  })
+      if (bytes > maximumBytes) throw invalid(`${file} unpacks to more than ${maximumBytes} bytes`)
+      yield chunk
+    }
+  }
 }
 
 interface SavedImage {
@@ -115,35 +120,29 @@ async function openDockerArchive(
   const config = (await readJson(folder, image.Config ?? '')) as {
     os?: string
     architecture?: string
-    rootfs?: { diff_ids?: readonly string[] }
-    history?: readonly { created_by?: string; empty_layer?: boolean }[]
-  }
-  const instructions = (config.history ?? []).filter((entry) => !entry.empty_layer)
-  const layers = await Promise.all(
-    (image.Layers ?? []).map(async (path, index): Promise<LayerTask> => {
-      const file = inside(folder, path)
-      const mediaType = await mediaTypeOf(file)
-      const diffId = config.rootfs?.diff_ids?.[index]
-      const instruction = instructions[index]?.created_by
-      return {
+  } & LayerConfig
+  const files = (image.Layers ?? []).map((path) => ({ digest: path, mediaType: mediaTypes.ociLayer }))
+  const layers = async (): Promise<LayerTask[]> =>
+    Promise.all(
+      describeLayers(files, config, mediaTypes.dockerConfig).map(async (layer) => {
+        const file = inside(folder, layer.digest)
         // A layer that is not packed is named by its diff-id, which is checked; a packed one has no name.
-        digest: mediaType === mediaTypes.ociLayer && diffId !== undefined ? diffId : path,
-        mediaType,
-        bytes: { file },
-        ...(diffId === undefined ? {} : { diffId }),
-        ...(instruction === undefined ? {} : { instruction }),
-      }
-    }),
-  )
+        const digest = (await isPackedFile(file)) ? layer.digest : (layer.diffId ?? layer.digest)
+        return { ...layer, digest, bytes: { file } }
+      }),
+    )
   return {
     kind: 'docker-archive',
     name: image.RepoTags?.[0] ?? name,
     images: [
       {
         ...(config.os && config.architecture ? { platform: `${config.os}/${config.architecture}` } : {}),
-        readInventory: () =>
+        readInventory: async () =>
           runScan(
-            { layers, ...(options.cacheFolder === undefined ? {} : { cacheFolder: options.cacheFolder }) },
+            {
+              layers: await layers(),
+              ...(options.cacheFolder === undefined ? {} : { cacheFolder: options.cacheFolder }),
+            },
             { ...scanLimits, timeoutMs: options.timeoutMs },
           ),
       },
@@ -152,10 +151,26 @@ async function openDockerArchive(
   }
 }
 
-async function mediaTypeOf(file: string): Promise<string> {
-  const [stage] = await decompressor(file)
-  if (!stage) return mediaTypes.ociLayer
-  return stage.constructor.name === 'Gunzip' ? mediaTypes.ociLayerGzip : mediaTypes.ociLayerZstd
+/** What docker would load of an archive in both forms has to be in the layout that was looked at. */
+async function checkSaved(folder: string, images: readonly TargetImage[]): Promise<void> {
+  const saved = await readJson(folder, 'manifest.json')
+  for (const { Config = '' } of (Array.isArray(saved) ? saved : []) as readonly SavedImage[]) {
+    const digest = Config.replace(/^blobs\/(\w+)\//, '$1:')
+    if (images.some(({ config }) => config === digest)) continue
+    throw invalid(`manifest.json in the archive names an image that its layout does not have: ${Config}`)
+  }
+}
+
+async function isPackedFile(file: string): Promise<boolean> {
+  const handle = await open(file).catch((error: Error) => {
+    throw invalid(`${file} cannot be opened: ${error.message}`, error)
+  })
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0)
+    return isPacked(buffer.subarray(0, bytesRead))
+  } finally {
+    await handle.close()
+  }
 }
 
 function inside(folder: string, path: string): string {

@@ -2,12 +2,20 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { algorithmOf, digestOf, hexOf, isDigest } from '../../kernel/digest.ts'
 import type { Descriptor, Platform } from '../../kernel/media-types.ts'
-import { runScan, scanLimits, type LayerTask } from '../../scanning/offline.ts'
+import {
+  describeLayers,
+  runScan,
+  scanLimits,
+  type LayerConfig,
+  type LayerTask,
+} from '../../scanning/offline.ts'
 import { GateFailure } from '../failures.ts'
 import type { TargetImage, TargetOptions } from './types.ts'
 
 const maximumDocumentBytes = 8 * 1024 * 1024
 const maximumImages = 100
+/** Manifests and indexes that are looked at: indexes that list indexes must not multiply. */
+const maximumDocuments = 1_000
 const maximumDepth = 4
 
 interface Document {
@@ -16,10 +24,7 @@ interface Document {
   readonly manifests?: readonly Descriptor[]
 }
 
-interface ImageConfig extends Partial<Platform> {
-  readonly rootfs?: { readonly diff_ids?: readonly string[] }
-  readonly history?: readonly { readonly created_by?: string; readonly empty_layer?: boolean }[]
-}
+type ImageConfig = Partial<Platform> & LayerConfig
 
 /** Gives the file that holds a blob. */
 export type BlobFile = (digest: string) => Promise<string>
@@ -30,7 +35,9 @@ export function layoutBlobFile(folder: string): BlobFile {
     if (!isDigest(digest)) throw invalid(`${JSON.stringify(digest)} in ${folder} is not a digest`)
     const file = join(folder, 'blobs', algorithmOf(digest), hexOf(digest))
     if (!(await stat(file).catch(() => undefined))?.isFile())
-      throw invalid(`${folder} does not hold ${digest}`)
+      throw invalid(
+        `it does not hold ${digest}; if it has only some of its platforms, name one with --platform`,
+      )
     return file
   }
 }
@@ -44,7 +51,12 @@ export async function findImages(
   blobFile: BlobFile,
   options: TargetOptions,
 ): Promise<TargetImage[]> {
-  const images = await collect(root, blobFile, options, 0)
+  let documents = 0
+  const counted: BlobFile = (digest) => {
+    if (++documents > maximumDocuments) throw invalid(`it has more than ${maximumDocuments} manifests`)
+    return blobFile(digest)
+  }
+  const images = await collect(root, counted, options, 0)
   if (images.length === 0) {
     throw invalid(
       options.platform === undefined
@@ -63,6 +75,10 @@ async function collect(
 ): Promise<TargetImage[]> {
   if (depth > maximumDepth) throw invalid(`indexes are nested deeper than ${maximumDepth}`)
   const document = (await readDocument(blobFile, descriptor.digest)) as Document
+  if (document.manifests && (document.config || document.layers)) {
+    // CVE-2021-41190: a runtime might take the other half of it.
+    throw invalid(`${descriptor.digest} is an image and an index at once`)
+  }
   if (!document.manifests) {
     const image = await describeImage(descriptor, document, blobFile, options)
     return image ? [image] : []
@@ -88,11 +104,12 @@ async function describeImage(
   if (ran && !isWanted(ran, options.platform)) return undefined
   return {
     digest,
+    config: config.digest,
     ...(ran ? { platform: formatPlatform(ran) } : {}),
     readInventory: async () =>
       runScan(
         {
-          layers: await listLayers(layers, image, blobFile),
+          layers: await openLayers(describeLayers(layers, image, config.mediaType), blobFile),
           ...(options.cacheFolder === undefined ? {} : { cacheFolder: options.cacheFolder }),
         },
         { ...scanLimits, timeoutMs: options.timeoutMs },
@@ -100,23 +117,12 @@ async function describeImage(
   }
 }
 
-async function listLayers(
-  layers: readonly Descriptor[],
-  { rootfs, history }: ImageConfig,
+async function openLayers(
+  layers: readonly Omit<LayerTask, 'bytes'>[],
   blobFile: BlobFile,
 ): Promise<LayerTask[]> {
-  const instructions = (history ?? []).filter((entry) => !entry.empty_layer).map((entry) => entry.created_by)
   return Promise.all(
-    layers.map(async ({ digest, mediaType }, index): Promise<LayerTask> => {
-      const [diffId, instruction] = [rootfs?.diff_ids?.[index], instructions[index]]
-      return {
-        digest,
-        mediaType,
-        bytes: { file: await blobFile(digest) },
-        ...(diffId === undefined ? {} : { diffId }),
-        ...(instruction === undefined ? {} : { instruction }),
-      }
-    }),
+    layers.map(async (layer) => ({ ...layer, bytes: { file: await blobFile(layer.digest) } })),
   )
 }
 

@@ -27,7 +27,7 @@ export async function openLayout(
   options: TargetOptions,
   close: () => Promise<void>,
 ): Promise<OpenTarget> {
-  const root = await findRoot(folder, tag)
+  const root = await findRoot(folder, tag, name)
   return {
     kind: 'oci-layout',
     name,
@@ -36,24 +36,25 @@ export async function openLayout(
   }
 }
 
-async function findRoot(folder: string, tag: string | undefined): Promise<Descriptor> {
+async function findRoot(folder: string, tag: string | undefined, name: string): Promise<Descriptor> {
   const path = join(folder, 'index.json')
   let manifests: readonly Descriptor[]
   try {
     manifests = (JSON.parse(await readFile(path, 'utf8')) as { manifests?: Descriptor[] }).manifests ?? []
   } catch (error) {
-    throw invalid(`${path} cannot be read: ${(error as Error).message}`, error)
+    throw invalid(`index.json of ${name} cannot be read: ${(error as Error).message}`, error)
   }
   const nameOf = (one: Descriptor): string | undefined =>
     one.annotations?.['org.opencontainers.image.ref.name']
   const fitting = tag === undefined ? manifests : manifests.filter((one) => nameOf(one) === tag)
   const [root, ...others] = fitting
-  if (root && others.length === 0) return root
+  // One image under several names is one image.
+  if (root && others.every(({ digest }) => digest === root.digest)) return root
   const names = manifests.map((one) => nameOf(one) ?? one.digest).join(', ')
   throw invalid(
     root
-      ? `${folder} has several images; name one: ${folder}:TAG, of ${names}`
-      : `${folder} has no image${tag === undefined ? '' : ` ${tag}; it has ${names || 'none'}`}`,
+      ? `${name} has several images; name one: FOLDER:TAG, of ${names}`
+      : `${name} has no image${tag === undefined ? '' : ` ${tag}; it has ${names || 'none'}`}`,
   )
 }
 

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { GateFailure } from '../failures.ts'
@@ -46,7 +47,9 @@ export class RegistryDoor {
 
   async #ask(path: string, headers: Readonly<Record<string, string>>): Promise<Response> {
     const answer = await this.#fetch(new URL(path, this.#base), headers)
-    if (answer.status !== 401 || this.#authorization !== undefined) return answer
+    if (answer.status !== 401) return answer
+    // Tokens end, and an old one is nobody else's business.
+    this.#authorization = undefined
     this.#authorization = await this.#signIn(answer.headers.get('www-authenticate') ?? '')
     return this.#fetch(new URL(path, this.#base), headers)
   }
@@ -59,13 +62,17 @@ export class RegistryDoor {
     )
     const realm = fields.get('realm')
     if (realm === undefined) return this.#basic ? `Basic ${this.#basic}` : ''
+    if (!URL.canParse(realm)) {
+      throw new GateFailure('TARGET_UNREACHABLE', `${this.#host} asks for a sign-in at no address: ${realm}`)
+    }
     const url = new URL(realm)
     for (const name of ['service', 'scope']) {
       const value = fields.get(name)
       if (value !== undefined) url.searchParams.set(name, value)
     }
     // A password goes to the registry's own hosts only, and never unencrypted over a network.
-    const isOwn = url.hostname === new URL(this.#base).hostname || isSibling(url.hostname, this.#host)
+    const { hostname } = new URL(this.#base)
+    const isOwn = url.hostname === hostname || isSibling(url.hostname, hostname)
     const isSafe = url.protocol === 'https:' || loopback.test(url.host)
     const answer = await this.#fetch(url, {}, isOwn && isSafe ? this.#basic : undefined)
     const { token, access_token: accessToken } = (await answer.json().catch(() => ({}))) as {
@@ -99,10 +106,18 @@ export class RegistryDoor {
   }
 }
 
-/** `auth.example.com` for `registry.example.com`: the same registered name, as near as the names can tell. */
-function isSibling(host: string, registryHost: string): boolean {
-  const parent = (name: string): string => name.split(':')[0]?.split('.').slice(-2).join('.') ?? ''
-  return host.includes('.') && parent(host) === parent(registryHost)
+/**
+ * `auth.example.com` for `registry.example.com`: the same registered name, as near as the names can tell. Under
+ * `co.uk` and the like everybody has names, and an address has none.
+ */
+export function isSibling(host: string, registryHost: string): boolean {
+  if (isIP(host) !== 0 || !host.includes('.')) return false
+  const parent = (name: string): string => {
+    const parts = name.split('.')
+    const isShared = /^(ac|co|com|edu|gov|net|or|org)\.[a-z]{2}$/.test(parts.slice(-2).join('.'))
+    return parts.slice(isShared ? -3 : -2).join('.')
+  }
+  return parent(host) === parent(registryHost)
 }
 
 interface AuthFile {

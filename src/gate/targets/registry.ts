@@ -1,14 +1,13 @@
 import { createWriteStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { isDigest, digestOf } from '../../kernel/digest.ts'
+import { algorithmOf, digestOf, isDigest } from '../../kernel/digest.ts'
 import { mediaTypes, type Descriptor } from '../../kernel/media-types.ts'
 import { GateFailure } from '../failures.ts'
 import { findImages, invalid, type BlobFile } from './layout-images.ts'
 import { RegistryDoor } from './registry-door.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 import type { TargetKind } from './types.ts'
 
 const maximumManifestBytes = 4 * 1024 * 1024
@@ -29,8 +28,7 @@ export const registry: TargetKind = {
   async open(location, options) {
     const { host, name, reference } = parseLocation(location)
     const door = await RegistryDoor.open(host, name)
-    const folder = await mkdtemp(join(tmpdir(), 'pratique-pull-'))
-    const close = async (): Promise<void> => rm(folder, { recursive: true, force: true })
+    const { folder, close } = await makeTemporaryFolder('pratique-pull-')
     try {
       const { root, bytes } = await fetchManifest(door, reference)
       const images = await findImages(root, download(door, folder, new Map([[root.digest, bytes]])), options)
@@ -65,8 +63,8 @@ async function fetchManifest(
     chunks.push(Buffer.from(chunk))
   }
   const bytes = Buffer.concat(chunks)
-  const digest = digestOf(bytes)
-  if (isDigest(reference) && reference.startsWith('sha256:') && reference !== digest) {
+  const digest = digestOf(bytes, isDigest(reference) ? algorithmOf(reference) : 'sha256')
+  if (isDigest(reference) && reference !== digest) {
     throw invalid(`the registry answered ${reference} with content of digest ${digest}`)
   }
   const mediaType = answer.headers.get('content-type') ?? mediaTypes.ociManifest

@@ -3,6 +3,8 @@ import type { Inventory } from '../../scanning/offline.ts'
 /** One image of a target. */
 export interface TargetImage {
   readonly digest?: string
+  /** Digest of its config, which names all that is in it. */
+  readonly config?: string
   /** `linux/arm64/v8`. */
   readonly platform?: string
   /** Reads it. Throws SCAN_FAILED for what cannot be scanned. */

@@ -26,6 +26,8 @@ export interface FileFacts {
    * tells of what is installed only where nothing better does.
    */
   readonly onlyWithout?: readonly string[]
+  /** A hard link: the path whose content this is. Set by whoever reads the layer. */
+  readonly linkTo?: string
   /** Why the file, or a part of it, could not be read, though it should have been. */
   readonly unknown?: string
 }

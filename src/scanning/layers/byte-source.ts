@@ -1,9 +1,3 @@
-import { ScanningFailure } from '../failures.ts'
-
-export function broken(why: string, cause?: unknown): ScanningFailure {
-  return new ScanningFailure('SCAN_FAILED', `a layer cannot be read: ${why}`, { cause })
-}
-
 /** Bytes of a stream, taken in pieces. */
 export class ByteSource {
   readonly #source: AsyncIterator<Buffer>
@@ -29,9 +23,9 @@ export class ByteSource {
     return taken
   }
 
-  /** At least one byte and at most so many, as they come. Throws SCAN_FAILED at the end. */
+  /** At least one byte and at most so many, as they come. Throws at the end. */
   async some(maximum: number): Promise<Buffer> {
-    if ((await this.peek(1)).length === 0) throw broken('it is cut off')
+    if ((await this.peek(1)).length === 0) throw new Error('it is cut off')
     return this.take(Math.min(maximum, this.#held.length))
   }
 

@@ -4,6 +4,9 @@ import { withContent } from './file-content.ts'
 /** As much of a file's beginning as catalogers are shown to decide whether they want it. */
 export const headBytes = 64
 
+/** No name, version or path of a package is longer in earnest. */
+const maximumText = 1024
+
 /** The catalogers that want a file, by its path and first bytes. */
 export function wantedBy(path: string, head: Buffer): Cataloger[] {
   return catalogers.filter((cataloger) => cataloger.wants(path, head))
@@ -38,9 +41,25 @@ export async function catalogueFile(
 /** A cataloger that breaks on hostile content has not read it: that is reported, and the scan goes on. */
 async function ask(cataloger: Cataloger, path: string, file: FileContent): Promise<FileFacts> {
   try {
-    return await cataloger.read(path, file)
+    return withoutExcess(await cataloger.read(path, file))
   } catch (error) {
     return { unknown: `${cataloger.name} cannot read it: ${(error as Error).message.slice(0, 200)}` }
+  }
+}
+
+/** What is stored, matched and shown of a package has an end. */
+function withoutExcess(facts: FileFacts): FileFacts {
+  const packages = facts.packages?.filter((found) =>
+    Object.values(found).every(
+      (text: string | undefined) => text === undefined || text.length <= maximumText,
+    ),
+  )
+  if (!packages || packages.length === facts.packages?.length) return facts
+  const unknown = `a package in it has a name or version longer than ${maximumText} characters`
+  return {
+    ...facts,
+    packages,
+    unknown: facts.unknown === undefined ? unknown : `${facts.unknown}; ${unknown}`,
   }
 }
 

@@ -1,6 +1,6 @@
 import { pipeline, Readable, type Transform } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { broken, ByteSource } from './byte-source.ts'
+import { ByteSource } from './byte-source.ts'
 
 const chunkBytes = 256 * 1024
 const checksumBytes = 4
@@ -12,8 +12,8 @@ const checksumBytes = 4
 export async function* decompress(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
   const bytes = new ByteSource(source)
   const magic = await bytes.peek(4)
-  if (magic.length === 4 && (isFrame(magic) || isSkippable(magic))) yield* unpackZstd(bytes)
-  else if (magic[0] === 0x1f && magic[1] === 0x8b) {
+  if (isZstd(magic)) yield* unpackZstd(bytes)
+  else if (isGzip(magic)) {
     yield* through(bytes.all(), createGunzip({ chunkSize: chunkBytes }))
   } else yield* bytes.all()
 }
@@ -30,7 +30,7 @@ async function* unpackZstd(bytes: ByteSource): AsyncGenerator<Buffer, void> {
     else if (magic.length === 4 && isSkippable(magic)) {
       await bytes.skip(4)
       await bytes.skip((await exactly(bytes, 4)).readUInt32LE())
-    } else throw broken('something that is no zstd frame follows one')
+    } else throw new Error('something that is no zstd frame follows one')
   }
 }
 
@@ -60,7 +60,7 @@ async function* oneFrame(bytes: ByteSource): AsyncGenerator<Buffer, void> {
 
 async function exactly(bytes: ByteSource, length: number): Promise<Buffer> {
   const taken = await bytes.take(length)
-  if (taken.length < length) throw broken('it is cut off')
+  if (taken.length < length) throw new Error('it is cut off')
   return taken
 }
 
@@ -68,6 +68,19 @@ async function* through(packed: AsyncIterable<Buffer>, unpack: Transform): Async
   // What goes wrong destroys the last stream of the pipe with the error, which is met in reading it.
   pipeline(Readable.from(packed), unpack, () => {})
   for await (const chunk of unpack) yield chunk as Buffer
+}
+
+/** By the first four bytes of a file. */
+export function isPacked(magic: Buffer): boolean {
+  return isZstd(magic) || isGzip(magic)
+}
+
+function isGzip(magic: Buffer): boolean {
+  return magic[0] === 0x1f && magic[1] === 0x8b
+}
+
+function isZstd(magic: Buffer): boolean {
+  return magic.length === 4 && (isFrame(magic) || isSkippable(magic))
 }
 
 function isFrame(magic: Buffer): boolean {

@@ -28,15 +28,36 @@ export class LayerCache {
 
   /** What the layer with this blob digest changes; undefined when it was not read yet, or the entry is damaged. */
   async find(digest: string): Promise<LayerChanges | undefined> {
+    return (await this.#find(digest, maximumEntryBytes))?.changes
+  }
+
+  /** The same of several layers; undefined when one is not there, or together they are larger than that. */
+  async findAll(digests: readonly string[], maximumBytes: number): Promise<LayerChanges[] | undefined> {
+    const all: LayerChanges[] = []
+    let left = maximumBytes
+    for (const digest of digests) {
+      const found = await this.#find(digest, left)
+      if (!found) return undefined
+      all.push(found.changes)
+      left -= found.size
+    }
+    return all
+  }
+
+  async #find(
+    digest: string,
+    maximumBytes: number,
+  ): Promise<{ changes: LayerChanges; size: number } | undefined> {
+    if (maximumBytes <= 0) return undefined
     try {
       const diffId = await readFile(this.#path('digest', digest), 'utf8')
       const path = this.#path('layer', diffId)
       const packed = await readFile(path)
-      const text = await promisify(gunzip)(packed, { maxOutputLength: maximumEntryBytes })
+      const text = await promisify(gunzip)(packed, { maxOutputLength: maximumBytes })
       await utimes(path, new Date(), new Date())
-      return read(JSON.parse(text.toString()) as Stored)
+      return { changes: read(JSON.parse(text.toString()) as Stored), size: text.length }
     } catch {
-      // Not there, cut off, or not ours: the layer is read again.
+      // Not there, cut off, not ours or too large: the layer is read again.
       return undefined
     }
   }

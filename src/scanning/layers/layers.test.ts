@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { makeTar, type LayerFiles } from '../../../test/fixtures/build-image.ts'
+import { makeElf } from '../../../test/fixtures/make-executables.ts'
 import { Failure } from '../../kernel/failure.ts'
 import type { Inventory } from '../types.ts'
 import { normalisePath } from './normalise-path.ts'
@@ -94,16 +95,27 @@ test('a link in the place of a folder hides what lower layers have below it', as
   assert.deepEqual(found(inventory), [])
 })
 
-test('a hard link has what its target has, in its own layer or in a lower one', async () => {
-  const [path = '', content = ''] = Object.entries(npm('linked', '1.0.0'))[0] as [string, string]
+test('a hard link has what its target has, and counts once while the target is there', async () => {
+  const [path, content] = Object.entries(npm('linked', '1.0.0'))[0] as [string, string]
   const again = (folder: string): LayerFiles => ({
     [`${folder}/node_modules/linked/package.json`]: { type: 'link', linkname: path },
   })
-  const inventory = await stack({ [path]: content, ...again('one') }, again('two'))
-  assert.deepEqual(
-    inventory.packages.map(({ path: at, layer: index }) => `${at.split('/')[0]} @${index}`),
-    ['app @0', 'one @0', 'two @1'],
-  )
+  const places = ({ packages }: Inventory): string[] =>
+    packages.map(({ path: at, layer: index }) => `${at.split('/')[0]} @${index}`)
+  const layers = [{ [path]: content, ...again('one') }, again('two')]
+  assert.deepEqual(places(await stack(...layers)), ['app @0'])
+  assert.deepEqual(places(await stack(...layers, { '.wh.app': '' })), ['one @0', 'two @1'])
+  assert.deepEqual(places(await stack(...layers, npm('linked', '2.0.0'))), ['app @2', 'one @0', 'two @1'])
+})
+
+test('what cannot be read of a file that the distribution owns is no unknown, unless it is its database', async () => {
+  const broken = { 'usr/bin/tool': Buffer.from('\x7fELF', 'latin1') }
+  const owner = { 'var/lib/dpkg/info/tool.list': '/.\n/usr/bin/tool\n' }
+  const reasons = async (...layers: LayerFiles[]): Promise<string[]> =>
+    (await stack(...layers)).unknowns.map(({ path }) => path)
+  assert.deepEqual(await reasons({ ...debian('tool 1'), ...broken }), ['usr/bin/tool'])
+  assert.deepEqual(await reasons({ ...debian('tool 1'), ...broken, ...owner }), [])
+  assert.deepEqual(await reasons({ ...debian('other 1'), ...broken, ...owner }), ['usr/bin/tool'])
 })
 
 test('a file too large for memory is read from where it was put, and leaves nothing behind', async () => {
@@ -112,10 +124,10 @@ test('a file too large for memory is read from where it was put, and leaves noth
     Buffer.from(debian('a 1')['var/lib/dpkg/status'] as string),
     Buffer.alloc(20e6, '\n'),
   ])
-  const changes = await readLayer(
-    Readable.from([await makeTar({ 'var/lib/dpkg/status': large })]),
-    { entries: 10, uncompressedBytes: 100e6 },
-  )
+  const changes = await readLayer(Readable.from([await makeTar({ 'var/lib/dpkg/status': large })]), {
+    entries: 10,
+    uncompressedBytes: 100e6,
+  })
   assert.equal(changes.files.get('var/lib/dpkg/status')?.packages?.length, 1)
   assert.deepEqual(
     readdirSync(tmpdir()).filter((name) => name.startsWith('pratique-scan-')),
@@ -179,12 +191,11 @@ describe('a Go binary', () => {
     'path\texample.org/app\nmod\texample.org/app\t(devel)\t\ndep\tgolang.org/x/crypto\tv0.1.0\th1:x\ndep\told.example/a\tv1.0.0\n=>\tnew.example/a\tv1.2.0\th1:y\n'
 
   for (const offset of [4_096, 65_536 - 16, 65_536]) {
-    test(`tells its modules and toolchain, also when its block begins at byte ${offset}`, async () => {
-      const binary = Buffer.concat([
-        Buffer.from('\x7fELF', 'latin1'),
-        Buffer.alloc(offset - 4),
-        info('go1.22.1', modules),
-        randomBytes(100_000),
+    test(`tells its modules and toolchain, also when its block begins behind byte ${offset}`, async () => {
+      const binary = makeElf([
+        { name: '.text', address: 0x400000, bytes: Buffer.alloc(offset) },
+        { name: '.go.buildinfo', address: 0x500000, bytes: info('go1.22.1', modules), isData: true },
+        { name: '.data', address: 0x600000, bytes: randomBytes(100_000), isData: true },
       ])
       const inventory = await stack({ 'usr/bin/app': { content: binary, mode: 0o755 } })
       assert.deepEqual(found(inventory), [
@@ -215,17 +226,11 @@ describe('layers as they come', () => {
 
   test('pitfall 21: a bomb is stopped by its size, and one of many entries by their number', async () => {
     const bomb = gzipSync(Buffer.alloc(20_000_000))
-    await assert.rejects(
-      readLayer(Readable.from([bomb]), small),
-      /unpacks to more than/,
-    )
+    await assert.rejects(readLayer(Readable.from([bomb]), small), /unpacks to more than/)
     const many = await makeTar(
       Object.fromEntries(Array.from({ length: 1_100 }, (_, index) => [`file-${index}`, ''])),
     )
-    await assert.rejects(
-      readLayer(Readable.from([many]), small),
-      /more than 1000 entries/,
-    )
+    await assert.rejects(readLayer(Readable.from([many]), small), /more than 1000 entries/)
   })
 
   test('a broken one is a failed scan that says so', async () => {
@@ -243,10 +248,12 @@ describe('layers as they come', () => {
     ])
   })
 
-  test('pitfall 15: paths that climb out are passed over, others are made plain', () => {
+  test('pitfall 15: paths that climb out stay inside, others are made plain', () => {
     assert.equal(normalisePath('./a//b/../c/'), 'a/c')
     assert.equal(normalisePath('/etc/os-release'), 'etc/os-release')
-    for (const path of ['..', '../etc/passwd', 'a/../../b', '', '/', 'a\0b', 'x'.repeat(5_000)]) {
+    assert.equal(normalisePath('../etc/passwd'), 'etc/passwd')
+    assert.equal(normalisePath('a/../../b'), 'b')
+    for (const path of ['..', '', '/', 'a\0b', 'x'.repeat(5_000)]) {
       assert.equal(normalisePath(path), undefined, path.slice(0, 20))
     }
   })

@@ -1,9 +1,10 @@
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
-import { opendir, stat } from 'node:fs/promises'
+import { opendir, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileFacts } from '../catalogers/index.ts'
 import { ScanningFailure } from '../failures.ts'
 import { catalogueFile, headBytes, wantedBy } from './catalogue-file.ts'
+import { hidesDatabase } from './package-databases.ts'
 import type { LayerChanges } from './read-layer.ts'
 
 /**
@@ -22,6 +23,7 @@ export async function readFolder(folder: string, maximumEntries: number): Promis
       const path = below === '' ? entry.name : `${below}/${entry.name}`
       if (entry.isDirectory()) waiting.push(path)
       else if (entry.isFile()) await noteFile(files, folder, path)
+      else if (entry.isSymbolicLink()) noteLink(files, path, await readlink(join(folder, path)))
     }
   }
   return { diffId: '', files, removed: [], opaque: [], links: [] }
@@ -32,6 +34,12 @@ async function openFolder(path: string): ReturnType<typeof opendir> {
     return await opendir(path)
   } catch (error) {
     throw new ScanningFailure('SCAN_FAILED', `${path} cannot be listed: ${(error as Error).message}`)
+  }
+}
+
+function noteLink(files: Map<string, FileFacts>, path: string, target: string): void {
+  if (hidesDatabase(path, target)) {
+    files.set(path, { unknown: `it is a link to ${target}, where no packages are looked for` })
   }
 }
 

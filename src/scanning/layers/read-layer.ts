@@ -4,9 +4,9 @@ import { pipeline } from 'node:stream/promises'
 import type { FileFacts } from '../catalogers/index.ts'
 import { ScanningFailure } from '../failures.ts'
 import { catalogueFile, headBytes, wantedBy } from './catalogue-file.ts'
-import { broken } from './byte-source.ts'
 import { decompress } from './decompress.ts'
 import { normalisePath } from './normalise-path.ts'
+import { hidesDatabase } from './package-databases.ts'
 import { readTar, type TarEntry } from './read-tar.ts'
 
 export interface LayerLimits {
@@ -45,7 +45,9 @@ export async function readLayer(blob: Readable, limits: LayerLimits = layerLimit
     })
   } catch (error) {
     if (error instanceof ScanningFailure) throw error
-    throw broken((error as Error).message, error)
+    throw new ScanningFailure('SCAN_FAILED', `a layer cannot be read: ${(error as Error).message}`, {
+      cause: error,
+    })
   }
   return { ...changes.result(), diffId: `sha256:${hash.digest('hex')}` }
 }
@@ -120,10 +122,17 @@ class Changes {
     if (type === 'directory') return
     const linked = type === 'link' ? normalisePath(target) : undefined
     const facts = linked === undefined ? undefined : this.files.get(linked)
-    if (facts) return this.noteFile(path, facts)
+    if (linked !== undefined && facts) {
+      return this.noteFile(path, { ...facts, linkTo: facts.linkTo ?? linked })
+    }
     this.files.delete(path)
     this.#links.delete(path)
     this.#removed.push(path)
+    if (type === 'symlink' && hidesDatabase(path, target)) {
+      this.files.set(path, {
+        unknown: `it is a link to ${target.slice(0, 200)}, where no packages are looked for`,
+      })
+    }
     // A link to a link of this layer leads where that one leads.
     if (linked !== undefined) this.#links.set(path, this.#links.get(linked) ?? linked)
   }

@@ -1,4 +1,4 @@
-import { broken, ByteSource } from './byte-source.ts'
+import { ByteSource } from './byte-source.ts'
 
 const blockBytes = 512
 /** Of a long name or of pax records; as much as Go's archive/tar takes, with which runtimes unpack. */
@@ -26,7 +26,7 @@ interface Override {
 /**
  * Reads a tar as a stream, exactly as the tools read it that unpack layers, so that nothing is seen which they
  * do not see and nothing is missed which they do: two empty blocks end it, links and devices have no content
- * whatever size they claim, and global pax records count for nothing. Throws SCAN_FAILED for what is no tar.
+ * whatever size they claim, and global pax records count for nothing. Throws for what is no tar.
  */
 export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<TarEntry, void> {
   const bytes = new ByteSource(source)
@@ -38,7 +38,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Ta
     const { type, size } = header
     if (type === 'x' || type === 'g' || type === 'L' || type === 'K') {
       const record = await bytes.take(atMost(size, maximumRecordBytes))
-      if (record.length < size) throw broken('it is cut off')
+      if (record.length < size) throw new Error('it is cut off')
       await bytes.take(padding(size))
       if (type === 'x') pax = readPax(record)
       else if (type === 'L') gnu = { ...gnu, name: textOf(record) }
@@ -46,7 +46,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Ta
       else [pax, gnu] = [{}, {}]
       continue
     }
-    if (type === 'S') throw broken('it holds a sparse file')
+    if (type === 'S') throw new Error('it holds a sparse file')
     const [entry, rest] = open(bytes, { ...header, ...pax, ...gnu })
     ;[pax, gnu] = [{}, {}]
     yield entry
@@ -62,11 +62,11 @@ interface Header extends Required<Override> {
 async function readHeader(bytes: ByteSource): Promise<Header | undefined> {
   const block = await bytes.take(blockBytes)
   if (block.length === 0) return undefined
-  if (block.length < blockBytes) throw broken('it is cut off')
+  if (block.length < blockBytes) throw new Error('it is cut off')
   if (isEmpty(block)) {
     const next = await bytes.take(blockBytes)
     if (isEmpty(next)) return undefined
-    throw broken('an empty block stands in the middle')
+    throw new Error('an empty block stands in the middle')
   }
   checkSum(block)
   const name = textOf(block.subarray(0, 100))
@@ -129,13 +129,14 @@ function readPax(record: Buffer): Override {
     const end = at + Number(digits)
     const equals = record.indexOf(0x3d, space)
     if (!/^\d{1,8}$/.test(digits) || end > record.length || record[end - 1] !== 0x0a || equals >= end) {
-      throw broken('its pax records are none')
+      throw new Error('its pax records are none')
     }
-    if (equals <= space) throw broken('its pax records are none')
+    if (equals <= space) throw new Error('its pax records are none')
     const key = record.toString('utf8', space + 1, equals)
     const value = record.toString('utf8', equals + 1, end - 1)
-    if (key.startsWith('GNU.sparse.')) throw broken('it holds a sparse file')
-    if ((key === 'path' || key === 'linkpath') && value.includes('\0')) throw broken('a name in it is none')
+    if (key.startsWith('GNU.sparse.')) throw new Error('it holds a sparse file')
+    if ((key === 'path' || key === 'linkpath') && value.includes('\0'))
+      throw new Error('a name in it is none')
     if (key === 'path') found.name = value
     if (key === 'linkpath') found.target = value
     if (key === 'size' && value !== '') found.size = readDecimal(value)
@@ -149,7 +150,7 @@ function readPax(record: Buffer): Override {
 
 function readDecimal(text: string): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN
-  if (!Number.isSafeInteger(value)) throw broken('a size in it is none')
+  if (!Number.isSafeInteger(value)) throw new Error('a size in it is none')
   return value
 }
 
@@ -157,11 +158,11 @@ function readDecimal(text: string): number {
 function readNumber(field: Buffer): number {
   if (((field[0] as number) & 0x80) !== 0) {
     const value = field.subarray(1).reduce((sum, byte) => sum * 256 + byte, (field[0] as number) & 0x7f)
-    if (!Number.isSafeInteger(value)) throw broken('a size in it is none')
+    if (!Number.isSafeInteger(value)) throw new Error('a size in it is none')
     return value
   }
   const text = textOf(Buffer.from(field.toString('latin1').replace(/^[ \0]+/, ''))).trimEnd()
-  if (!/^[0-7]{0,12}$/.test(text)) throw broken('a size in it is none')
+  if (!/^[0-7]{0,12}$/.test(text)) throw new Error('a size in it is none')
   return text === '' ? 0 : Number.parseInt(text, 8)
 }
 
@@ -176,7 +177,7 @@ function checkSum(block: Buffer): void {
     if (byte > 127) high++
   }
   const said = readNumber(block.subarray(148, 156))
-  if (said !== unsigned && said !== unsigned - 256 * high) throw broken('a header in it is damaged')
+  if (said !== unsigned && said !== unsigned - 256 * high) throw new Error('a header in it is damaged')
 }
 
 function isEmpty(block: Buffer): boolean {
@@ -193,6 +194,6 @@ function padding(size: number): number {
 }
 
 function atMost(size: number, maximum: number): number {
-  if (size > maximum) throw broken(`a header in it has more than ${maximum} bytes`)
+  if (size > maximum) throw new Error(`a header in it has more than ${maximum} bytes`)
   return size
 }

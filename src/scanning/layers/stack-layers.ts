@@ -9,6 +9,7 @@ import {
   type RemovedPackage,
   type UnknownFile,
 } from '../types.ts'
+import { isPackageDatabase } from './package-databases.ts'
 import type { LayerChanges } from './read-layer.ts'
 
 interface File {
@@ -51,7 +52,7 @@ export function stackLayers(layers: readonly LayerOrigin[], changes: readonly La
     ...(operatingSystem ? { operatingSystem } : {}),
     layers,
     packages,
-    unknowns: listUnknowns(files),
+    unknowns: [...listUnknowns(files), ...listTaken(lost, files)],
     ...(removed.length > 0 ? { removed } : {}),
   }
 }
@@ -61,7 +62,7 @@ function listPackages(files: Files, operatingSystem: OperatingSystem | undefined
   const telling = tellingPaths(files)
   const packages: InstalledPackage[] = []
   for (const [path, { layer, facts, origins }] of [...files].sort(byPath)) {
-    if (isOutdone(path, facts, telling)) continue
+    if (isOutdone(path, facts, telling) || isSecondName(facts, files)) continue
     for (const found of facts.packages ?? []) {
       // What the distribution ships it also patches, under its own package's version.
       if (!systemPackageTypes.includes(found.type) && owned.has(path)) continue
@@ -69,6 +70,16 @@ function listPackages(files: Files, operatingSystem: OperatingSystem | undefined
     }
   }
   return packages
+}
+
+/**
+ * A hard link to what is still there and tells the same: one file, that one program, counts once. Where the
+ * target is itself a link, as in a circle, both count: better twice than not at all.
+ */
+function isSecondName({ linkTo, packages }: FileFacts, files: Files): boolean {
+  const first = linkTo === undefined ? undefined : files.get(linkTo)
+  if (!first || first.facts.linkTo !== undefined) return false
+  return (packages ?? []).every((found) => first.origins.has(keyOf(found)))
 }
 
 /** The paths of files that tell of packages, in their order. */
@@ -99,27 +110,61 @@ function firstNotBefore(sorted: readonly string[], text: string): number {
   return low
 }
 
+const dpkgFileList = /^var\/lib\/dpkg\/info\/([^/:]+)(?::[^/]+)?\.list$/
+
 /**
- * Paths that the distribution's packages own. Where `/lib` and the like are links into `/usr` (usr-merge),
- * a list may name either.
+ * Paths that the distribution's packages own; dpkg's lists of packages that are not installed say nothing.
+ * Where `/lib` and the like are links into `/usr` (usr-merge), a list may name either.
  */
 function ownedFiles(files: Files): { has(path: string): boolean } {
-  const owned = new Set([...files.values()].flatMap(({ facts }) => facts.ownedFiles ?? []))
+  const owned = new Set<string>()
+  const installed = new Set<string>()
+  for (const { facts } of files.values()) {
+    for (const { type, name } of facts.packages ?? []) if (type === 'deb') installed.add(name)
+  }
+  for (const [path, { facts }] of files) {
+    const owner = facts.ownedFiles && dpkgFileList.exec(path)?.[1]
+    if (owner !== undefined && !installed.has(owner)) continue
+    for (const one of facts.ownedFiles ?? []) owned.add(one)
+  }
   return {
     has: (path) => owned.has(path) || owned.has(path.replace(/^usr\//, '')) || owned.has(`usr/${path}`),
   }
 }
 
 function listUnknowns(files: Files): UnknownFile[] {
+  const owned = ownedFiles(files)
   return [...files]
-    .flatMap(([path, { facts }]) => (facts.unknown === undefined ? [] : [{ path, reason: facts.unknown }]))
+    .flatMap(([path, { facts }]): UnknownFile[] => {
+      // What a program of the distribution is made of, its own package tells: it need not be read.
+      const isDatabase = isPackageDatabase(path)
+      if (facts.unknown === undefined || isSecondName(facts, files)) return []
+      if (owned.has(path) && !isDatabase) return []
+      const isLost = (facts.packages?.length ?? 0) === 0 && isDatabase
+      return [{ path, reason: facts.unknown, ...(isLost ? { isDatabase: true } : {}) }]
+    })
     .toSorted((left, right) => (left.path < right.path ? -1 : 1))
+}
+
+/** Package databases that a layer took away and no other replaces: what they listed may well still be there. */
+function listTaken(lost: readonly Lost[], files: Files): UnknownFile[] {
+  const left = new Set(
+    [...files.values()].flatMap(({ facts }) => facts.packages?.map(({ type }) => type) ?? []),
+  )
+  const taken = lost.filter(
+    ({ path, found }) => isPackageDatabase(path) && !left.has(found.type) && !files.has(path),
+  )
+  return [...new Map(taken.map((one) => [one.path, one])).values()].map(({ path, removedIn }) => ({
+    path,
+    reason: `layer ${removedIn + 1} took it away, but maybe not what it lists`,
+    isDatabase: true,
+  }))
 }
 
 /** What files had before a layer and no longer have after it; a package that only moved is not lost. */
 function findLost(before: Files, after: Files, removedIn: number): Lost[] {
   const lost: Lost[] = []
-  const owned = ownedFiles(before)
+  let owned: ReturnType<typeof ownedFiles> | undefined
   const telling = tellingPaths(before)
   for (const [path, file] of before) {
     const now = after.get(path)
@@ -127,6 +172,7 @@ function findLost(before: Files, after: Files, removedIn: number): Lost[] {
     for (const found of file.facts.packages ?? []) {
       const key = keyOf(found)
       if (now?.origins.has(key)) continue
+      owned ??= ownedFiles(before)
       if (!systemPackageTypes.includes(found.type) && owned.has(path)) continue
       lost.push({ path, found, layer: file.origins.get(key) ?? file.layer, removedIn })
     }
@@ -136,15 +182,11 @@ function findLost(before: Files, after: Files, removedIn: number): Lost[] {
 
 /** Whiteouts hide what lower layers have, never what the same layer brings. */
 function applyLayer(lower: Files, layer: number, change: LayerChanges): Files {
-  const removed = new Set(change.removed)
-  const files = new Map(
-    [...lower].filter(
-      ([path]) => !isHidden(path, removed) && !change.opaque.some((folder) => path.startsWith(folder)),
-    ),
-  )
+  const hidden = { paths: new Set(change.removed), folders: new Set(change.opaque) }
+  const files = new Map([...lower].filter(([path]) => !isHidden(path, hidden)))
   const linked = change.links.flatMap(([path, target]) => {
     const facts = lower.get(target)?.facts
-    return facts ? [[path, facts] as const] : []
+    return facts ? [[path, { ...facts, linkTo: facts.linkTo ?? target }] as const] : []
   })
   for (const [path, facts] of [...change.files, ...linked]) {
     const before = lower.get(path)?.origins
@@ -156,12 +198,16 @@ function applyLayer(lower: Files, layer: number, change: LayerChanges): Files {
   return files
 }
 
-function isHidden(path: string, removed: ReadonlySet<string>): boolean {
-  if (removed.size === 0) return false
+/** By itself, or with a folder above it. */
+function isHidden(
+  path: string,
+  { paths, folders }: { readonly paths: ReadonlySet<string>; readonly folders: ReadonlySet<string> },
+): boolean {
+  if (paths.size + folders.size === 0) return false
   for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-    if (removed.has(path.slice(0, slash))) return true
+    if (paths.has(path.slice(0, slash)) || folders.has(path.slice(0, slash + 1))) return true
   }
-  return removed.has(path)
+  return paths.has(path)
 }
 
 function placed(

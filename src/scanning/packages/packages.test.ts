@@ -78,12 +78,24 @@ async function store(repository: string, found: Inventory): Promise<void> {
 }
 
 async function search(query: PackageQuery): Promise<string[]> {
-  const found: string[] = []
-  for await (const { repository, type, name, version } of searchPackages(database, query)) {
-    found.push(`${repository}: ${type} ${name} ${version}`)
-  }
-  return found
+  const { places } = await searchPackages(database, query, repositories, 100)
+  return places.map(({ repository, type, name, version }) => `${repository}: ${type} ${name} ${version}`)
 }
+
+const repositories = ['one', 'two'].map((name) => ({ id: name, name }))
+
+test('only what the caller may look into is looked at, and no more than asked for', async () => {
+  const [one] = repositories
+  const search = async (
+    ...args: Parameters<typeof searchPackages> extends [unknown, ...infer Rest] ? Rest : never
+  ) => searchPackages(database, ...args)
+  const found = await search({ name: '*' }, [one as typeof one & object], 100)
+  assert.deepEqual([...new Set(found.places.map(({ repository }) => repository))], ['one'])
+  assert.equal(found.more, false)
+  assert.deepEqual(await search({ name: '*' }, [], 100), { places: [], more: false })
+  const cut = await search({ name: '*' }, repositories, 3)
+  assert.deepEqual([cut.places.length, cut.more], [3, true])
+})
 
 test('a package is found by its name and by its source, in every image that holds it', async () => {
   assert.deepEqual(await search({ name: 'libssl3' }), [
@@ -104,7 +116,7 @@ test('versions before another are told in the order of the package, not of text'
 })
 
 test('a star stands for anything, and what else the database would take for a pattern does not', async () => {
-  assert.deepEqual(await search({ name: 'lib*' }), [
+  assert.deepEqual(await search({ name: 'LIB*' }), [
     'one: deb libssl3 3.0.9-1',
     'two: deb libssl3 3.0.14-1~deb12u1',
   ])

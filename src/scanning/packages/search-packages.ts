@@ -24,29 +24,61 @@ export interface PackagePlace {
   readonly verdict: string
 }
 
-const rowsAtOnce = 1_000
-
-/**
- * Where a package is, image by image, in the order of repositories. Rows are read in pages and given one by
- * one, so that whoever asks can stop.
- */
-export async function* searchPackages(
-  database: Database,
-  query: PackageQuery,
-): AsyncIterable<PackagePlace & { readonly repositoryId: string }> {
-  for (let offset = 0; ; offset += rowsAtOnce) {
-    const rows = await page(database, query, offset)
-    for (const row of rows) {
-      const type = row.type as PackageType
-      if (query.version !== undefined && row.version !== query.version) continue
-      if (query.below !== undefined && versionOrders[type](row.version, query.below) >= 0) continue
-      yield { ...row, type, verdict: row.verdict ?? 'pending' }
-    }
-    if (rows.length < rowsAtOnce) return
-  }
+/** A repository that is searched. */
+export interface SearchedRepository {
+  readonly id: string
+  readonly name: string
 }
 
-function page(database: Database, { name, type }: PackageQuery, offset: number) {
+const rowsAtOnce = 1_000
+/** Rows that one search looks at: a pattern may fit everything that there is. */
+const maximumRows = 100_000
+/** Values of one statement, below what SQLite and PostgreSQL take. */
+const repositoriesAtOnce = 400
+
+/**
+ * Where a package is, image by image, in the order of the repositories, which are those that the caller may
+ * look into. There is more when the limit is met, or the search would have to look at too much.
+ */
+export async function searchPackages(
+  database: Database,
+  query: PackageQuery,
+  repositories: readonly SearchedRepository[],
+  limit: number,
+): Promise<{
+  readonly places: readonly (PackagePlace & { readonly repositoryId: string })[]
+  more: boolean
+}> {
+  const places: (PackagePlace & { repositoryId: string })[] = []
+  let looked = 0
+  for (let at = 0; at < repositories.length; at += repositoriesAtOnce) {
+    const some = repositories.slice(at, at + repositoriesAtOnce).map(({ id }) => id)
+    for (let offset = 0; ; offset += rowsAtOnce) {
+      const rows = await page(database, query, some, offset)
+      looked += rows.length
+      for (const row of rows) {
+        const type = row.type as PackageType
+        if (!isWanted(query, type, row.version)) continue
+        if (places.length === limit) return { places, more: true }
+        places.push({ ...row, type, verdict: row.verdict ?? 'pending' })
+      }
+      if (looked >= maximumRows) return { places, more: true }
+      if (rows.length < rowsAtOnce) break
+    }
+  }
+  return { places, more: false }
+}
+
+function isWanted({ below }: PackageQuery, type: PackageType, found: string): boolean {
+  return below === undefined || versionOrders[type](found, below) < 0
+}
+
+function page(
+  database: Database,
+  { name, type, version }: PackageQuery,
+  repositories: readonly string[],
+  offset: number,
+) {
   const isPattern = name.includes('*')
   const pattern = name.replaceAll(/[\\%_]/g, '\\$&').replaceAll('*', '%')
   let rows = database
@@ -68,21 +100,25 @@ function page(database: Database, { name, type }: PackageQuery, offset: number) 
       'known_package.version',
       'verdict.state as verdict',
     ])
+    .where('repository.id', 'in', repositories)
     .where((expression) =>
       expression.or(
         (['known_package.name', 'known_package.source_name'] as const).map((column) =>
           isPattern
-            ? sql<boolean>`${expression.ref(column)} like ${pattern} escape '\\'`
+            ? // The databases differ in whether patterns heed case; names of packages do not.
+              sql<boolean>`lower(${expression.ref(column)}) like ${pattern.toLowerCase()} escape '\\'`
             : expression(column, '=', name),
         ),
       ),
     )
   if (type !== undefined) rows = rows.where('known_package.type', '=', type)
+  if (version !== undefined) rows = rows.where('known_package.version', '=', version)
   return rows
     .orderBy('repository.name')
     .orderBy('image_package.digest')
     .orderBy('known_package.name')
     .orderBy('known_package.version')
+    .orderBy('known_package.type')
     .limit(rowsAtOnce)
     .offset(offset)
     .execute()

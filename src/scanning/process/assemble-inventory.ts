@@ -4,6 +4,9 @@ import { stackLayers } from '../layers/stack-layers.ts'
 import type { Inventory } from '../types.ts'
 import type { LayerTask } from './scan-task.ts'
 
+/** Packages, and files that could not be read, of one image: each is matched, stored and shown. */
+const maximumListed = 200_000
+
 /** Puts layers that were read on top of each other. Throws SCAN_FAILED when one is not what the config says. */
 export function assembleInventory(layers: readonly LayerTask[], changes: readonly LayerChanges[]): Inventory {
   const origins = layers.map(({ digest, diffId, instruction }, index) => {
@@ -16,5 +19,10 @@ export function assembleInventory(layers: readonly LayerTask[], changes: readonl
     }
     return { digest, diffId: actual, ...(instruction === undefined ? {} : { instruction }) }
   })
-  return stackLayers(origins, changes)
+  const inventory = stackLayers(origins, changes)
+  const { packages, removed = [], unknowns } = inventory
+  if (Math.max(packages.length, removed.length, unknowns.length) > maximumListed) {
+    throw new ScanningFailure('SCAN_FAILED', `the image has more than ${maximumListed} packages`)
+  }
+  return inventory
 }

@@ -100,6 +100,23 @@ describe('a scan in a process of its own', () => {
   })
 })
 
+test('the cache gives several layers together, up to a size, or none', async () => {
+  const cache = new LayerCache(join(folder, 'cache-all'))
+  const digests = ['a', 'b'].map((text) => digestOf(Buffer.from(text)))
+  for (const digest of digests) {
+    const files = new Map([['etc/os-release', { unknown: 'x'.repeat(10_000) }]])
+    await cache.keep(digest, { diffId: digest, files, removed: [], opaque: [], links: [] })
+  }
+  assert.equal((await cache.findAll(digests, 30_000))?.length, 2)
+  assert.equal(await cache.findAll(digests, 15_000), undefined, 'too large together')
+  assert.equal(await cache.findAll([...digests, digestOf(Buffer.from('c'))], 30_000), undefined)
+})
+
+test('a layer that is called WebAssembly and is something else cannot be scanned', async () => {
+  const mediaType = 'application/vnd.wasm.content.layer.v1+wasm'
+  await assert.rejects(runScan({ layers: [layer(content, { mediaType })] }, scanLimits), /no WebAssembly/)
+})
+
 test('the cache keeps to its size, and forgets first what was not used for longest', async () => {
   const root = join(folder, 'cache-size')
   const cache = new LayerCache(root, 600)

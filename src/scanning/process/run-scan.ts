@@ -22,6 +22,9 @@ const heapMb = 512
 const sampleEveryMs = 200
 /** Bytes of a page, in which Linux counts resident memory. */
 const pageBytes = 4096
+/** Of what is known of layers, as much as this process takes itself; what is larger is the scanning process's. */
+const knownLayers = 128
+const knownBytes = 32 * 1024 * 1024
 
 /**
  * Reads layers in a process of its own, which ends with the scan. Throws SCAN_FAILED for what cannot be read,
@@ -34,14 +37,11 @@ export async function runScan(task: ScanTask, limits: ScanLimits, signal?: Abort
 }
 
 async function findKnown({ layers, cacheFolder }: ScanTask): Promise<LayerChanges[] | undefined> {
-  if (cacheFolder === undefined) return undefined
-  const cache = new LayerCache(cacheFolder)
-  const known: LayerChanges[] = []
-  for (const { digest, bytes } of layers) {
-    const changes = 'folder' in bytes || !isDigest(digest) ? undefined : await cache.find(digest)
-    if (!changes) return undefined
-    known.push(changes)
-  }
+  if (cacheFolder === undefined || layers.length > knownLayers) return undefined
+  if (layers.some(({ digest, bytes }) => 'folder' in bytes || !isDigest(digest))) return undefined
+  const digests = layers.map(({ digest }) => digest)
+  const known = await new LayerCache(cacheFolder).findAll(digests, knownBytes)
+  if (!known) return undefined
   for (const layer of layers) await verifyLayer(layer)
   return known
 }

@@ -50,6 +50,10 @@ function isModule(mediaType: string): boolean {
 async function readModule(layer: LayerTask, bytes: FileBytes): Promise<LayerChanges> {
   const end = bytes.last === undefined ? (await stat(bytes.file)).size : bytes.last + 1
   const size = end - (bytes.first ?? 0)
+  const [head] = (await openLayer({ ...bytes, last: (bytes.first ?? 0) + 3 }).toArray()) as Buffer[]
+  if (head?.toString('latin1') !== '\0asm') {
+    throw new ScanningFailure('SCAN_FAILED', `layer ${layer.digest} is no WebAssembly, as its type says`)
+  }
   const wanting = wantedBy('module.wasm', Buffer.from('\0asm', 'latin1'))
   if (wanting.length === 0) throw new ScanningFailure('SCAN_FAILED', 'WebAssembly cannot be read')
   const facts = await catalogueFile(wanting, 'module.wasm', size, openLayer(bytes) as AsyncIterable<Buffer>)
