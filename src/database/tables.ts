@@ -304,6 +304,8 @@ export interface KnownPackageTable {
 export interface ImagePackageTable {
   package_key: string
   digest: string
+  /** 1: a later layer took it away. */
+  is_removed: Flag
 }
 
 export interface NotificationSubscriptionTable {

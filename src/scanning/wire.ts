@@ -74,7 +74,13 @@ export const ScanBody = Type.Object({
   scannedAt: Type.Optional(Type.String({ format: 'date-time' })),
   operatingSystem: Type.Optional(Type.String()),
   packages: Type.Integer(),
-  unknowns: Type.Array(Type.Object({ path: Type.String(), reason: Type.String() })),
+  unknowns: Type.Array(
+    Type.Object({
+      path: Type.String(),
+      reason: Type.String(),
+      isDatabase: Type.Optional(Type.Boolean()),
+    }),
+  ),
   databaseVersion: Type.Optional(Type.String()),
   databaseBuiltAt: Type.Optional(Type.String({ format: 'date-time' })),
   findings: Type.Array(FindingBody),

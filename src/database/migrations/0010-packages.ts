@@ -32,6 +32,7 @@ export const packages: Migration = {
       .createTable('image_package')
       .addColumn('package_key', 'text', (column) => column.notNull())
       .addColumn('digest', 'text', (column) => column.notNull())
+      .addColumn('is_removed', 'integer', (column) => column.notNull())
       .addPrimaryKeyConstraint('image_package_key', ['package_key', 'digest'])
       .execute()
     await schema.createIndex('image_package_by_image').on('image_package').column('digest').execute()

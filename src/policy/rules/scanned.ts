@@ -14,7 +14,7 @@ export const scanned: Rule = (rules, { scan }) => {
     return {
       rule: 'scanned',
       outcome: 'pass',
-      message: `scanned: ${scan.packages} ${scan.packages === 1 ? 'package' : 'packages'} found`,
+      message: `${scan.packages} ${scan.packages === 1 ? 'package' : 'packages'} found`,
     }
   }
   const message =

@@ -124,6 +124,14 @@ test('a star stands for anything, and what else the database would take for a pa
   assert.deepEqual(await search({ name: '%*' }), [])
 })
 
+test('what a later layer took away is not found, unless it is still there elsewhere', async () => {
+  const gone = { ...deb('gone', '1'), removedIn: 1 }
+  const kept = { ...deb('kept', '1'), removedIn: 1 }
+  await store('two', { ...inventory(deb('kept', '1')), removed: [gone, kept] })
+  assert.deepEqual(await search({ name: 'gone' }), [])
+  assert.deepEqual(await search({ name: 'kept' }), ['two: deb kept 1'])
+})
+
 test('an image that is scanned again is found by what it holds now only', async () => {
   await store('two', inventory(deb('bash', '5.2-3')))
   assert.deepEqual(await search({ name: 'libssl3' }), ['one: deb libssl3 3.0.9-1'])

@@ -101,6 +101,7 @@ function page(
       'verdict.state as verdict',
     ])
     .where('repository.id', 'in', repositories)
+    .where('image_package.is_removed', '=', 0)
     .where((expression) =>
       expression.or(
         (['known_package.name', 'known_package.source_name'] as const).map((column) =>

@@ -1,52 +1,89 @@
 import { compareDigits } from './compare-deb.ts'
 
-/** Suffixes below a plain version, the plain version itself, and those above it, in their order. */
-const suffixes = ['alpha', 'beta', 'pre', 'rc', '', 'cvs', 'svn', 'git', 'hg', 'p'] as const
-
-const grammar =
-  /^(\d+(?:\.\d+)*)([a-z]?)((?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*)(?:~[0-9a-f]+)?(?:-r(\d+))?$/
+/** Suffixes below a plain version, and those above it, each in their order. */
+const suffixesBelow = ['alpha', 'beta', 'pre', 'rc']
+const suffixesAbove = ['cvs', 'svn', 'git', 'hg', 'p']
+const suffixes: readonly string[] = [...suffixesBelow, ...suffixesAbove]
 
 /**
- * Compares Alpine versions (apk-tools' package version format): digits, a letter, suffixes, `-r` revision.
- * What does not follow the format sorts below what does, and by its text.
+ * What can come next in a version, in the order that it has where two versions were the same so far: a version
+ * that ends is above one that goes on with a suffix such as `_rc`, and below one that goes on with anything else.
  */
-export function compareApk(left: string, right: string): number {
-  const [a, b] = [grammar.exec(left), grammar.exec(right)]
-  if (!a || !b) return a ? 1 : b ? -1 : compareText(left, right)
-  return (
-    compareNumbers(a[1] as string, b[1] as string) ||
-    compareText(a[2] as string, b[2] as string) ||
-    compareSuffixes(a[3] as string, b[3] as string) ||
-    compareDigits(a[4] ?? '0', b[4] ?? '0')
-  )
+const kinds = [
+  'below',
+  'invalid',
+  'end',
+  'revision',
+  'hash',
+  'suffixNumber',
+  'above',
+  'letter',
+  'number',
+] as const
+
+interface Part {
+  readonly kind: (typeof kinds)[number]
+  readonly text: string
 }
 
-/** The first number is one; in later ones a leading zero makes them fractions, compared as text. */
-function compareNumbers(left: string, right: string): number {
-  const [a, b] = [left.split('.'), right.split('.')]
-  for (let index = 0; index < Math.max(a.length, b.length); index++) {
-    const [x, y] = [a[index], b[index]]
-    if (x === undefined || y === undefined) return x === undefined ? -1 : 1
-    const isText = index > 0 && (x.startsWith('0') || y.startsWith('0'))
-    const difference = isText ? compareText(x, y) : compareDigits(x, y)
+/** As much of a version as follows the format: digits, a letter, suffixes, a commit, `-r` revision. */
+const grammar =
+  /^\d+((?:\.\d+)*)([a-z]?)((?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)(?![a-z])\d*)*)(?:~([0-9a-f]+))?(?:-r(\d+))?/
+
+/**
+ * Compares Alpine versions as apk does (apk-package(5), "PACKAGE INFO METADATA", version): part by part. What does not
+ * follow the format counts as far as it does, and sorts below a version that ends there.
+ */
+export function compareApk(left: string, right: string): number {
+  const [a, b] = [splitApk(left), splitApk(right)]
+  for (const [index, part] of a.entries()) {
+    const other = b[index]
+    // Both ended at the same part before.
+    if (other === undefined) return 0
+    const difference = compareParts(part, other, index === 0)
     if (difference !== 0) return difference
   }
   return 0
 }
 
-function compareSuffixes(left: string, right: string): number {
-  const [a, b] = [left.split('_').slice(1), right.split('_').slice(1)]
-  for (let index = 0; index < Math.max(a.length, b.length); index++) {
-    const [x, y] = [readSuffix(a[index]), readSuffix(b[index])]
-    const difference = x.rank - y.rank || compareDigits(x.number, y.number)
-    if (difference !== 0) return Math.sign(difference)
-  }
-  return 0
+function splitApk(version: string): readonly Part[] {
+  const match = grammar.exec(version)
+  if (!match) return [{ kind: 'invalid', text: '' }]
+  const [whole, , letter = '', suffixText = '', hash, revision] = match
+  const numbers = /^[\d.]+/.exec(whole)?.[0] ?? ''
+  return [
+    ...numbers.split('.').map((text): Part => ({ kind: 'number', text })),
+    ...(letter === '' ? [] : [{ kind: 'letter', text: letter } as const]),
+    ...suffixText.split('_').slice(1).flatMap(splitSuffix),
+    ...(hash === undefined ? [] : [{ kind: 'hash', text: hash } as const]),
+    ...(revision === undefined ? [] : [{ kind: 'revision', text: revision } as const]),
+    { kind: whole.length === version.length ? 'end' : 'invalid', text: '' },
+  ]
 }
 
-function readSuffix(text: string | undefined): { rank: number; number: string } {
-  const match = /^([a-z]*)(\d*)$/.exec(text ?? '')
-  return { rank: suffixes.indexOf((match?.[1] ?? '') as ''), number: match?.[2] || '0' }
+/** `rc1` is a suffix and its number, which is a part of its own. */
+function splitSuffix(text: string): readonly Part[] {
+  const [, name = '', number = ''] = /^([a-z]+)(\d*)$/.exec(text) ?? []
+  const suffix: Part = { kind: suffixesBelow.includes(name) ? 'below' : 'above', text: name }
+  return number === '' ? [suffix] : [suffix, { kind: 'suffixNumber', text: number }]
+}
+
+function compareParts(left: Part, right: Part, isFirst: boolean): number {
+  if (left.kind !== right.kind) return Math.sign(kinds.indexOf(left.kind) - kinds.indexOf(right.kind))
+  const [a, b] = [left.text, right.text]
+  switch (left.kind) {
+    case 'below':
+    case 'above':
+      return Math.sign(suffixes.indexOf(a) - suffixes.indexOf(b))
+    case 'number':
+      // Behind the first, a leading zero makes numbers fractions, compared as text.
+      return !isFirst && (a.startsWith('0') || b.startsWith('0')) ? compareText(a, b) : compareDigits(a, b)
+    case 'suffixNumber':
+    case 'revision':
+      return compareDigits(a, b)
+    default:
+      return compareText(a, b)
+  }
 }
 
 function compareText(left: string, right: string): number {

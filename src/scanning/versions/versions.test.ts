@@ -21,6 +21,11 @@ const orders: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['3.1.4-r0', '3.1.4-r1', '3.1.4-r10', '3.1.5-r0'],
     ['1.36.1-r2', '1.36.1-r15'],
     ['not a version', '0.0.1'],
+    // Versions that break the format, as some of Alpine's own do, count as far as they keep it.
+    ['6.5-r9', '6.6.2-r0', '6.6.2p1-r0', '6.6.3-r0'],
+    ['1.2.30-r0', '1.2.31-0', '1.2.31', '1.2.31-r0', '1.2.32-r0'],
+    ['0.1.0_alpha_pre2', '0.1.0_alpha', '0.1.0_alpha2', '0.1.0', '0.1.0_p'],
+    ['1.02', '1.02.07', '1.03-r1', '1.1'],
   ],
   npm: [['0', '1.0.0-alpha', '1.0.0-alpha.1', '1.0.0-rc.1', '1.0.0', '1.0.1', '1.2.0', '1.10.0']],
   golang: [
