@@ -10,6 +10,7 @@ import { saveReport, saveScan } from '../src/scanning/store.ts'
 import type { InstalledPackage, Inventory } from '../src/scanning/types.ts'
 import { VulnerabilityDatabases } from '../src/scanning/vulndb/open-vulnerability-database.ts'
 import { runImport } from '../src/scanning/vulndb/run-import.ts'
+import { seededRandom } from '../test/fixtures/seeded-random.ts'
 
 /*
  * How long stored inventories take to be brought up to a new vulnerability database: a day's advisories, and
@@ -38,7 +39,7 @@ const folder = mkdtempSync(join(tmpdir(), 'pratique-bench-rematch-'))
 const database = await openDatabase(join(folder, 'pratique.sqlite'))
 const vulndb = join(folder, 'vulndb')
 const vulnerabilities = new VulnerabilityDatabases(vulndb)
-const random = generator(20261125)
+const random = seededRandom(20261125)
 let judgements = 0
 const parts: RematchParts = {
   database,
@@ -163,15 +164,4 @@ function any(): number {
 /** Low numbers are common, as libc is. */
 function pick(): number {
   return Math.floor(random() ** 3 * names)
-}
-
-/** A small generator (mulberry32), so that each run measures the same. */
-function generator(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
