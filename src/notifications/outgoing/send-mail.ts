@@ -1,4 +1,3 @@
-import { createTransport } from 'nodemailer'
 import type { Mail } from '../formats/mail.ts'
 import type { Attempt, MailSettings } from '../types.ts'
 import { describeError } from './post-message.ts'
@@ -17,6 +16,8 @@ export async function sendMail(
   mail: Mail,
   id: string,
 ): Promise<Attempt> {
+  // Loaded with the first e-mail: a server that sends none need not hold it.
+  const { createTransport } = await import('nodemailer')
   const { host, port, security, user, password = '' } = settings
   const transport = createTransport({
     host,

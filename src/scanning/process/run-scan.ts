@@ -6,7 +6,6 @@ import { ScanningFailure } from '../failures.ts'
 import { LayerCache } from '../layers/layer-cache.ts'
 import type { LayerChanges } from '../layers/read-layer.ts'
 import type { Inventory } from '../types.ts'
-import { assembleInventory } from './assemble-inventory.ts'
 import { verifyLayer } from './verify-layer.ts'
 import type { ScanAnswer, ScanTask } from './scan-task.ts'
 
@@ -33,7 +32,10 @@ const knownBytes = 32 * 1024 * 1024
  */
 export async function runScan(task: ScanTask, limits: ScanLimits, signal?: AbortSignal): Promise<Inventory> {
   const known = await findKnown(task)
-  return known ? assembleInventory(task.layers, known) : runProcess(task, limits, signal)
+  if (!known) return runProcess(task, limits, signal)
+  // Loaded when it is first needed: it brings every cataloger, which a server without scans need not hold.
+  const { assembleInventory } = await import('./assemble-inventory.ts')
+  return assembleInventory(task.layers, known)
 }
 
 async function findKnown({ layers, cacheFolder }: ScanTask): Promise<LayerChanges[] | undefined> {
