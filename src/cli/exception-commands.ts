@@ -20,6 +20,7 @@ interface ScopeOptions {
 export function exceptionCommands(program: Command, context: Context): void {
   const exception = program
     .command('exception')
+    .summary('findings that are judged differently, with two people and an end')
     .description('findings that are judged differently: asked for, approved by another person, for a time')
   requestCommand(exception, context)
   readingCommands(exception, context)

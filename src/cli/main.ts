@@ -18,7 +18,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .option('--server <url>', 'server to talk to (PRATIQUE_SERVER)')
     .option('--json', 'print JSON')
     .exitOverride()
-    .configureHelp({ helpWidth: 80 })
+    .configureHelp({ helpWidth: 80, subcommandTerm })
     .showHelpAfterError('(pratique --help shows the commands)')
   const options = (): { server?: string; json?: boolean } => program.opts()
   const context = {
@@ -36,6 +36,15 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`pratique: ${error.message}\n`)
     return error instanceof CommandError ? error.exitCode : exitCodes.error
   }
+}
+
+/** A command in a list: short enough for what it does to stand beside it; its own help tells the rest. */
+function subcommandTerm(command: Command): string {
+  const isFirst = command.parent?.parent === null
+  const taken = command.registeredArguments.map((one) =>
+    one.required ? `<${one.name()}>` : `[${one.name()}]`,
+  )
+  return isFirst ? command.name() : [command.name(), ...taken].join(' ')
 }
 
 // Whoever reads our output may have seen enough, as `head` has: that is no error.

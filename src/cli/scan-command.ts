@@ -26,13 +26,14 @@ interface ScanOptions {
   readonly platform?: string
   readonly format?: string
   readonly output?: string
-  readonly report: readonly string[]
+  readonly report?: readonly string[]
 }
 
 /** `pratique scan`: the gate of a build, on images of the server and on files, with a server and without. */
 export function scanCommand(program: Command, context: Context): void {
   program
     .command('scan <target>')
+    .summary('judge an image of the server, or a file, folder or other registry')
     .description(
       'judge an image: one of the server, or a file or folder (OCI layout, archive of docker save or OCI, ' +
         'root of a file system, SBOM), or registry:HOST/NAME:TAG',
@@ -48,7 +49,7 @@ export function scanCommand(program: Command, context: Context): void {
     .option('--stage <name>', 'to the rules of this stage; the first one when not given')
     .option('--format <name>', 'table, json, sarif, junit, gitlab, cyclonedx, spdx, html or markdown')
     .option('-o, --output <file>', 'write the report there instead of showing it')
-    .option('--report <format=file>', 'also write a report in another format; may be repeated', collect, [])
+    .option('--report <format=file>', 'also write a report in another format; may be repeated', collect)
     .option('--platform <os/arch>', 'only this platform of an index')
     .option('--local', 'ask no server, even when signed in to one')
     .option('--vulndb <folder>', 'vulnerability database to match with, without a server (PRATIQUE_VULNDB)')
@@ -189,7 +190,7 @@ interface AskedReport {
 /** The reports that the command line asks for, looked at before the scan: afterwards would be late. */
 function askedReports(gate: typeof Gate, context: Context, options: ScanOptions): AskedReport[] {
   const shown = gate.getReportFormat(options.format ?? (context.isJson() ? 'json' : 'table'))
-  const reports = options.report.map((text): AskedReport => {
+  const reports = (options.report ?? []).map((text): AskedReport => {
     const [name = '', ...file] = text.split('=')
     if (file.join('=') === '') {
       throw new CommandError(`--report ${text}: it takes FORMAT=FILE, such as sarif=a.sarif`)
@@ -232,7 +233,7 @@ function timeoutMs({ timeout }: ScanOptions): number {
   return seconds * 1000
 }
 
-function collect(value: string, before: readonly string[]): string[] {
+function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value]
 }
 
