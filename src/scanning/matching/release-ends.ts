@@ -2,7 +2,8 @@
  * The days on which distributions end the security support that everybody gets, as of 2026-11, from their own
  * pages: debian.org/releases and wiki.debian.org/LTS, wiki.ubuntu.com/Releases (standard support),
  * alpinelinux.org/releases, access.redhat.com/support/policy/updates/errata, wiki.almalinux.org and
- * wiki.rockylinux.org. Where a page gives a month, its last day.
+ * wiki.rockylinux.org, for Alpine, Ubuntu, AlmaLinux and Rocky Linux compared with endoflife.date. Where a page gives a
+ * month, its last day.
  */
 const releaseEnds: Readonly<Record<string, string>> = {
   'Debian:8': '2020-06-30',
@@ -15,10 +16,14 @@ const releaseEnds: Readonly<Record<string, string>> = {
   'Ubuntu:16.04': '2021-04-30',
   'Ubuntu:18.04': '2023-05-31',
   'Ubuntu:20.04': '2025-05-31',
-  'Ubuntu:22.04': '2027-06-30',
-  'Ubuntu:24.04': '2029-06-30',
-  'Ubuntu:24.10': '2025-07-31',
-  'Ubuntu:25.04': '2026-01-31',
+  'Ubuntu:22.04': '2027-04-30',
+  'Ubuntu:24.04': '2029-05-31',
+  'Ubuntu:26.04': '2031-04-30',
+  'Ubuntu:22.10': '2023-07-20',
+  'Ubuntu:23.04': '2024-01-20',
+  'Ubuntu:23.10': '2024-07-12',
+  'Ubuntu:24.10': '2025-07-10',
+  'Ubuntu:25.04': '2026-01-17',
   'Ubuntu:25.10': '2026-07-31',
   'Alpine:v3.8': '2020-05-01',
   'Alpine:v3.9': '2020-11-01',
@@ -44,7 +49,7 @@ const releaseEnds: Readonly<Record<string, string>> = {
   'centos:6': '2020-11-30',
   'centos:7': '2024-06-30',
   'centos:8': '2021-12-31',
-  'AlmaLinux:8': '2029-05-31',
+  'AlmaLinux:8': '2029-03-01',
   'AlmaLinux:9': '2032-05-31',
   'AlmaLinux:10': '2035-05-31',
   'Rocky Linux:8': '2029-05-31',
