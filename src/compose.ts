@@ -40,6 +40,7 @@ import {
   verdictEvent,
 } from './notifications/index.ts'
 import {
+  countsAgainst,
   createPullGate,
   endGraceJob,
   judgeAllJob,
@@ -52,6 +53,7 @@ import {
   requestJudgement,
   requestJudgementOfAll,
   resolveImage,
+  suspendSigned,
   type VerdictChange,
 } from './policy/index.ts'
 import { promotionFailures, promotionRoutes } from './promotion/index.ts'
@@ -66,6 +68,7 @@ import {
   type RegistryEvents,
   type RegistryParts,
 } from './registry/index.ts'
+import { runtimeFailures, runtimeRoutes } from './runtime/index.ts'
 import {
   findScan,
   packageRoutes,
@@ -85,6 +88,7 @@ import {
   signingFailures,
   signingRoutes,
   signStatement,
+  VerificationCache,
   type Statement,
 } from './signing/index.ts'
 
@@ -111,17 +115,18 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
   const blobs = await FileBlobStore.open(dataDir)
   const vulndbFolder = join(dataDir, 'vulndb')
   const vulnerabilities = new VulnerabilityDatabases(vulndbFolder)
+  const publicUrl = settings.publicUrl === undefined ? {} : { publicUrl: settings.publicUrl }
   const identity = new Identity({
     database,
     clock,
     trustedProxies: settings.trustedProxies,
     tokenLifetimeMs: settings.tokenLifetimeMs,
-    ...(settings.publicUrl === undefined ? {} : { publicUrl: settings.publicUrl }),
+    ...publicUrl,
   })
   const oneTimePassword = await identity.bootstrap(settings.adminPassword)
   const wake = (): void => runner.wake()
   const events = registryEvents(identity, clock, wake)
-  const evidence = { database, blobs, clock }
+  const evidence = { database, blobs, clock, verifications: new VerificationCache() }
   const notifications = {
     database,
     clock,
@@ -230,6 +235,7 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
       ...gateFailures,
       ...notificationFailures,
       ...exceptionFailures,
+      ...runtimeFailures,
     },
     identifyCaller: identity.identifyCaller,
   })
@@ -256,8 +262,8 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
     findFindings: async (repository, digest) =>
       (await findJudgedReport(evidence, repository, digest, clock.now())).report,
   })
-  gateRoutes(app, { database, blobs, identity, clock, vulnerabilities })
-  signingRoutes(app, { database, identity, judgeAll: (transaction) => judgeAll(transaction).then(wake) })
+  gateRoutes(app, { ...evidence, identity, vulnerabilities })
+  signingRoutes(app, { database, identity, judgeAll, suspendSigned, wake })
   baseImageRoutes(app, {
     database,
     identity,
@@ -276,15 +282,16 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
   })
   exceptionRoutes(app, {
     ...exceptions,
-    blobs,
+    ...evidence,
     maximumDays: settings.exceptionDays,
     resolveImage: findImages,
     wake,
-    ...(settings.publicUrl === undefined ? {} : { publicUrl: settings.publicUrl }),
+    ...publicUrl,
   })
   policyRoutes(app, { ...judging, identity, wake })
-  promotionRoutes(app, { ...evidence, identity, events })
+  promotionRoutes(app, { ...evidence, identity, events, registry, ...publicUrl })
   notificationRoutes(app, { ...notifications, identity, wake })
+  runtimeRoutes(app, { database, clock, identity, trustDays: settings.runtimeTrustDays })
 
   return {
     app,
@@ -326,7 +333,7 @@ async function tellOfVerdict(transaction: DatabaseTransaction, change: VerdictCh
     ...image,
     ...(before === undefined ? {} : { from: before }),
     to: verdict.state,
-    reasons: verdict.reasons,
+    reasons: verdict.reasons.filter((reason) => reason.outcome === 'pass' || countsAgainst(reason)),
     at: verdict.judgedAt,
     ...(verdict.graceUntil === undefined ? {} : { graceUntil: verdict.graceUntil }),
   })

@@ -163,7 +163,7 @@ function robotCommands(program: Command, context: Context): void {
     .command('add <name>')
     .description('make a robot; its secret is shown once')
     .option('--days <number>', 'days until it expires')
-    .option('--allow <actions>', 'what it may: pull,push,delete,promote,approve')
+    .option('--allow <actions>', 'what it may: pull,push,sign,delete,promote,approve')
     .option('--repositories <pattern>', 'where: a pattern such as dev/**')
     .option('--description <text>', 'what it is for')
     .action(

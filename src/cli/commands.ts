@@ -13,6 +13,7 @@ import { pushCommand } from './push-command.ts'
 import { sbomCommand } from './sbom-command.ts'
 import { scanCommand } from './scan-command.ts'
 import { serveCommand } from './serve-command.ts'
+import { signerCommands } from './signer-commands.ts'
 import { vulndbCommands } from './vulndb-commands.ts'
 
 /** What every command is given. */
@@ -34,6 +35,7 @@ export const commands: readonly ((program: Command, context: Context) => void)[]
   packageCommand,
   pushCommand,
   policyCommands,
+  signerCommands,
   exceptionCommands,
   accessCommands,
   maintenanceCommands,

@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import type { ExceptionBody, ExceptionList, VexImported, VexSignerBody } from '../exceptions/wire.ts'
+import type { ExceptionBody, ExceptionList, VexImported } from '../exceptions/wire.ts'
 import { CommandError } from './client.ts'
 import type { Context } from './commands.ts'
+import { readText } from './read-text.ts'
+import { readUntil } from './read-until.ts'
 import { formatTable, print, printJson, shortDigest, wrap } from './print.ts'
 
-const dayMs = 24 * 3_600_000
 const path = '/api/v1/exceptions'
 
 interface ScopeOptions {
@@ -26,7 +26,6 @@ export function exceptionCommands(program: Command, context: Context): void {
   readingCommands(exception, context)
   decisionCommands(exception, context)
   documentCommands(exception, context)
-  signerCommands(exception, context)
 }
 
 function withScope(command: Command): Command {
@@ -89,16 +88,6 @@ function requestCommand(exception: Command, context: Context): void {
         print('Another person approves it with: pratique exception approve ID')
       },
     )
-}
-
-/** A day stands for its end. */
-function readUntil(text: string): string {
-  const days = /^(\d{1,4})d$/.exec(text)?.[1]
-  if (days !== undefined) return new Date(Date.now() + Number(days) * dayMs).toISOString()
-  const time = Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T23:59:59Z` : text)
-  if (Number.isNaN(time))
-    throw new CommandError(`${text} is neither a day such as 2026-12-31 nor such as 30d`)
-  return new Date(time).toISOString()
 }
 
 function readingCommands(exception: Command, context: Context): void {
@@ -222,49 +211,4 @@ function documentCommands(exception: Command, context: Context): void {
     .action(async (image: string, { format }: { format: string }) => {
       printJson(await context.client().get<object>(`${path}/export`, { image, format }))
     })
-}
-
-function signerCommands(exception: Command, context: Context): void {
-  const signer = exception.command('signer').description('whose VEX attestations are believed')
-  const signers = '/api/v1/vex-signers'
-  signer
-    .command('list')
-    .description('all signers')
-    .action(async () => {
-      const { items } = await context.client().get<{ items: VexSignerBody[] }>(signers)
-      if (context.isJson()) return printJson(items)
-      if (items.length === 0) return print('none')
-      print(
-        formatTable(items, [
-          { title: 'NAME', value: ({ name }) => name, isWide: true },
-          { title: 'ADDED BY', value: ({ addedBy }) => addedBy, isWide: true },
-          { title: 'SINCE', value: ({ createdAt }) => createdAt.slice(0, 10) },
-        ]),
-      )
-    })
-  signer
-    .command('add <name> <file>')
-    .description('believe the VEX attestations of a public key (PEM, ECDSA P-256 or Ed25519)')
-    .action(async (name: string, file: string) => {
-      const added = await context
-        .client()
-        .send<VexSignerBody>('POST', signers, { name, publicKey: readText(file) })
-      if (context.isJson()) return printJson(added)
-      print(`VEX signed by ${name} counts from now on`)
-    })
-  signer
-    .command('remove <name>')
-    .description('believe a key no longer, at once and for good')
-    .action(async (name: string) => {
-      await context.client().send('DELETE', `${signers}/${encodeURIComponent(name)}`)
-      print(`VEX signed by ${name} no longer counts`)
-    })
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new CommandError(`${file} cannot be read: ${(error as Error).message}`)
-  }
 }

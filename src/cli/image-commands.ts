@@ -9,6 +9,8 @@ interface Reason {
   readonly rule: string
   readonly outcome: string
   readonly message: string
+  readonly level?: string
+  readonly mode?: string
 }
 
 /** Looking at images, and moving them on or holding them back. */
@@ -59,7 +61,9 @@ export function imageCommands(program: Command, context: Context): void {
       const result = await promote(context, image, options.to, options.dryRun === true)
       if (context.isJson()) printJson(result)
       else printPromotion(result)
-      const isUndecided = result.reasons.every(({ outcome }) => outcome !== 'fail')
+      const isUndecided = !result.reasons.some(
+        ({ outcome, mode }) => outcome === 'fail' && mode === undefined,
+      )
       if (result.outcome === 'refused') {
         process.exitCode = isUndecided ? exitCodes.undetermined : exitCodes.policySaysNo
       } else process.exitCode = exitCodes.pass
@@ -122,12 +126,20 @@ function printPromotion(result: PromotionBody): void {
 }
 
 function printReasons(reasons: readonly Reason[]): void {
-  const marks: Readonly<Record<string, string>> = { pass: 'pass', fail: 'FAIL', undetermined: 'open' }
-  for (const { rule, outcome, message } of reasons) {
-    const mark = marks[outcome] ?? outcome
-    print(`  ${colour(outcome === 'pass' ? 'green' : outcome === 'fail' ? 'red' : 'yellow', mark)}  ${rule}`)
-    print(wrap(message, '        '))
+  for (const reason of reasons) {
+    const level = reason.level === undefined ? '' : ` (${reason.level})`
+    print(`  ${markOf(reason)}  ${reason.rule}${level}`)
+    print(wrap(reason.message, '        '))
   }
+}
+
+/** What became of a rule; `warn` and `note` are not met and do not count. */
+export function markOf({ outcome, mode }: Pick<Reason, 'outcome' | 'mode'>): string {
+  if (outcome === 'pass') return colour('green', 'pass')
+  if (mode !== undefined) return colour('yellow', mode === 'warn' ? 'warn' : 'note')
+  return outcome === 'fail'
+    ? colour('red', 'FAIL')
+    : colour('yellow', outcome === 'undetermined' ? 'open' : outcome)
 }
 
 function printVerdict(verdict: VerdictBody): void {
@@ -156,7 +168,7 @@ function printInspection({
     ['base', `${baseName}${base.newer ? `; ${base.newer} is newer` : ''}`],
     [
       'signatures',
-      `${signatures.status}${signatures.keys.length > 0 ? ` (${signatures.keys.join(', ')})` : ''}`,
+      `${signatures.status}${signatures.signers.length > 0 ? ` (${signatures.signers.join(', ')})` : ''}`,
     ],
     [
       'findings',

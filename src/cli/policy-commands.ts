@@ -1,107 +1,122 @@
-import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { BaseImage } from '../baseimages/wire.ts'
-import type { CheckBody, PolicyBody } from '../policy/wire.ts'
-import type { ServerKeyBody, SigningKey } from '../signing/wire.ts'
+import type { CheckBody, EffectiveBody, PolicyBody } from '../policy/wire.ts'
 import { CommandError, exitCodes } from './client.ts'
 import type { Context } from './commands.ts'
-import { formatTable, print, printJson, shortDigest, wrap } from './print.ts'
+import { policyTestCommand } from './policy-test-command.ts'
+import { colour, formatTable, print, printJson, shortDigest, wrap } from './print.ts'
+import { readText } from './read-text.ts'
 
-/** The policy, trusted keys and approved bases. */
+/** The policy, what it makes of images, and approved bases. */
 export function policyCommands(program: Command, context: Context): void {
-  const policy = program.command('policy').description('what has to hold per stage')
+  const policy = program.command('policy').description('what has to hold, by level')
   policy
     .command('show')
     .description('the policy in force')
-    .action(async () => {
-      const found = await context.client().get<PolicyBody>('/api/v1/policy')
-      if (context.isJson()) return printJson(found)
-      print(
-        `# version ${found.version}${found.appliedBy ? `, applied by ${found.appliedBy} at ${found.appliedAt}` : ', built in'}`,
-      )
-      print(found.document.trimEnd())
+    .option('--project <name>', 'that of a project')
+    .option('--effective <repository>', 'all that holds in a repository, and the level it comes from')
+    .action(async (options: { project?: string; effective?: string }) => {
+      if (options.effective !== undefined) return showEffective(context, options.effective)
+      return showDocument(context, options.project)
     })
   policy
     .command('check <file>')
-    .description('what a policy would change; exit code 1 when an image would lose its clearance')
-    .action(async (file: string) => {
+    .summary('what a policy would change')
+    .description('what a policy would change; exit code 1 when an image could no longer be pulled')
+    .option('--project <name>', 'it is the policy of this project')
+    .action(async (file: string, { project }: { project?: string }) => {
       const result = await context
         .client()
-        .send<CheckBody>('POST', '/api/v1/policy/check', { document: readText(file) })
-      const isWorse = result.changes.some(({ from, to }) => from === 'cleared' && to !== 'cleared')
+        .send<CheckBody>('POST', `${pathOf(project)}/check`, { document: readText(file) })
       if (context.isJson()) printJson(result)
-      else {
-        print(
-          `Valid: stages ${result.stages.join(' → ')}. ${result.judged} images judged, ${result.changes.length} would change`,
-        )
-        for (const { image, from, to, because } of result.changes) {
-          print(`${shortDigest(image)}: ${from} → ${to}`)
-          for (const message of because) print(wrap(message, '    '))
-        }
-      }
-      process.exitCode = isWorse ? exitCodes.policySaysNo : exitCodes.pass
+      else printCheck(result)
+      process.exitCode = result.wouldBlock > 0 ? exitCodes.policySaysNo : exitCodes.pass
     })
   policy
     .command('apply <file>')
     .description('apply a policy; every image is judged again')
-    .action(async (file: string) => {
+    .option('--project <name>', 'it is the policy of this project')
+    .action(async (file: string, { project }: { project?: string }) => {
       const applied = await context
         .client()
-        .send<PolicyBody>('PUT', '/api/v1/policy', { document: readText(file) })
+        .send<PolicyBody>('PUT', pathOf(project), { document: readText(file) })
       if (context.isJson()) return printJson(applied)
-      print(`Policy version ${applied.version} is in force`)
+      const whose = project === undefined ? 'Policy' : `Policy of project ${project},`
+      print(`${whose} version ${applied.version} is in force`)
+      printWarnings(applied.warnings ?? [])
     })
-  keyCommands(program, context)
+  policyTestCommand(policy, context)
   baseCommands(program, context)
 }
 
-function keyCommands(program: Command, context: Context): void {
-  const key = program.command('key').description('keys whose signatures count')
-  key
-    .command('list')
-    .description('all keys')
-    .action(async () => {
-      const { items } = await context.client().get<{ items: SigningKey[] }>('/api/v1/signing-keys')
-      if (context.isJson()) return printJson(items)
-      print(
-        formatTable(items, [
-          { title: 'NAME', value: ({ name }) => name, isWide: true },
-          {
-            title: 'STATE',
-            value: ({ revokedAt }) => (revokedAt ? `revoked ${revokedAt.slice(0, 10)}` : 'trusted'),
-          },
-          { title: 'SINCE', value: ({ createdAt }) => createdAt.slice(0, 10) },
-        ]),
-      )
-    })
-  key
-    .command('server')
-    .description('the public key of what the server states itself, such as SBOMs')
-    .action(async () => {
-      const { publicKey } = await context.client().get<ServerKeyBody>('/api/v1/signing-keys/server')
-      if (context.isJson()) return printJson({ publicKey })
-      print(publicKey.trimEnd())
-    })
-  key
-    .command('add <name> <file>')
-    .description('trust a public key (PEM, ECDSA P-256)')
-    .action(async (name: string, file: string) => {
-      const added = await context
-        .client()
-        .send<SigningKey>('POST', '/api/v1/signing-keys', { name, publicKey: readText(file) })
-      if (context.isJson()) return printJson(added)
-      print(`Signatures of ${name} count from now on`)
-    })
-  key
-    .command('revoke <name>')
-    .description('stop trusting a key, at once and for good')
-    .action(async (name: string) => {
-      const revoked = await context
-        .client()
-        .send<SigningKey>('DELETE', `/api/v1/signing-keys/${encodeURIComponent(name)}`)
-      if (context.isJson()) return printJson(revoked)
-      print(`Signatures of ${name} no longer count`)
-    })
+function pathOf(project: string | undefined): string {
+  return project === undefined ? '/api/v1/policy' : `/api/v1/projects/${encodeURIComponent(project)}/policy`
+}
+
+async function showDocument(context: Context, project: string | undefined): Promise<void> {
+  const found = await context.client().get<PolicyBody>(pathOf(project))
+  if (context.isJson()) return printJson(found)
+  const unapplied = project === undefined ? 'built in' : 'none was applied'
+  print(
+    `# version ${found.version}, ${found.appliedBy ? `applied by ${found.appliedBy} at ${found.appliedAt}` : unapplied}`,
+  )
+  print(found.document.trimEnd())
+}
+
+async function showEffective(context: Context, repository: string): Promise<void> {
+  const found = await context.client().get<EffectiveBody>('/api/v1/policy/effective', { repository })
+  if (context.isJson()) return printJson(found)
+  print(`${found.repository}, ${shortDigest(found.digest)}`)
+  print(wrap(found.levels.join(' → '), '  '))
+  for (const { name, value, level } of found.parts) {
+    print(wrap(`${name}: ${showValue(value)}`))
+    print(wrap(level, '    '))
+  }
+}
+
+function showValue(value: unknown): string {
+  if (Array.isArray(value)) return value.join(', ')
+  if (typeof value !== 'object' || value === null) return String(value)
+  return Object.entries(value)
+    .map(([key, member]) => `${key} ${Array.isArray(member) ? `[${member.join(', ')}]` : String(member)}`)
+    .join(', ')
+}
+
+function printCheck(result: CheckBody): void {
+  print(
+    wrap(
+      `Valid: stages ${result.stages.join(' → ')}. ${result.judged} images judged, ${result.changed} would change`,
+    ),
+  )
+  print(`wouldBlock: ${result.wouldBlock} of ${result.judged}`)
+  for (const { level, rule, images } of result.blockers) {
+    print(wrap(`${images} ${images === 1 ? 'image' : 'images'}: ${rule} (${level})`, '  '))
+  }
+  for (const change of result.changes) printChange(change)
+  if (result.changed > result.changes.length) {
+    print(`and ${result.changed - result.changes.length} more; --json has the same, in full length`)
+  }
+  printWarnings(result.warnings)
+}
+
+function printChange({
+  image,
+  tags,
+  from,
+  to,
+  because,
+  unpullableAt,
+  refusedTags,
+}: CheckBody['changes'][number]): void {
+  print(wrap(`${shortDigest(image)}: ${from} → ${to}`))
+  if (tags.length > 0) print(wrap(`tags ${tags.join(', ')}`, '    '))
+  if (unpullableAt !== undefined) print(`    cannot be pulled from ${unpullableAt} on`)
+  if (refusedTags) print(wrap(`cannot be pulled as ${refusedTags.join(', ')}`, '    '))
+  for (const message of because) print(wrap(message, '    '))
+}
+
+function printWarnings(warnings: readonly string[]): void {
+  for (const warning of warnings) print(wrap(`${colour('yellow', 'warning')}: ${warning}`))
 }
 
 function baseCommands(program: Command, context: Context): void {
@@ -146,12 +161,4 @@ function baseCommands(program: Command, context: Context): void {
       for (const { id } of found) await context.client().send('DELETE', `/api/v1/base-images/${id}`)
       print(`${name} ${version} is no longer approved`)
     })
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new CommandError(`${file} cannot be read: ${(error as Error).message}`)
-  }
 }

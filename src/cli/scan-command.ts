@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { readFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import type * as Gate from '../gate/offline.ts'
-import type { GateResult, OpenTarget, Rules } from '../gate/offline.ts'
+import type { GateResult, OpenTarget, RuleSet } from '../gate/offline.ts'
 import type { VerdictBody } from '../policy/wire.ts'
 import type { ScanList } from '../scanning/wire.ts'
 import { CommandError, readCredentials, withQuery } from './client.ts'
@@ -95,7 +95,7 @@ async function scanHere(
   gate: typeof Gate,
   target: OpenTarget,
   folder: string | undefined,
-  rules: Rules,
+  rules: RuleSet,
 ): Promise<GateResult> {
   const databases = folder === undefined ? undefined : new gate.VulnerabilityDatabases(folder)
   try {
@@ -158,18 +158,18 @@ async function waitForVerdict(context: Context, image: string, timeoutMs: number
 }
 
 /** The rules that the command line asks for; undefined when it asks for none. */
-async function askedRules(gate: typeof Gate, options: ScanOptions): Promise<Rules | undefined> {
+async function askedRules(gate: typeof Gate, options: ScanOptions): Promise<RuleSet | undefined> {
   const { failOn, onlyFixed = false } = options
-  const own: Rules | undefined =
+  const own =
     failOn !== undefined || onlyFixed
-      ? { scanned: true, findings: { atLeast: failOn ?? 'critical', onlyFixed } }
+      ? gate.askedHere({ scanned: true, findings: { atLeast: failOn ?? 'critical', onlyFixed } })
       : undefined
   if (options.policy === undefined) return own
   const rules = await gate.readRules(await readText(options.policy), options.stage)
-  return own === undefined ? rules : { ...rules, ...own }
+  return own === undefined ? rules : { ...rules, levels: [...rules.levels, ...own.levels] }
 }
 
-function tighten(gate: typeof Gate, result: GateResult, rules: Rules | undefined): GateResult {
+function tighten(gate: typeof Gate, result: GateResult, rules: RuleSet | undefined): GateResult {
   return rules === undefined ? result : gate.tightenVerdict(result, rules, Date.now())
 }
 

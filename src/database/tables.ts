@@ -231,11 +231,33 @@ export interface ApprovedBaseTable {
   withdrawn_at: number | null
 }
 
-export interface SigningKeyTable {
+/** Somebody whose signatures, attestations or VEX can count. */
+export interface SignerTable {
   name: string
-  public_key_pem: string
+  /** JSON of a `SignerIdentity`. */
+  identity: string
+  /** The same key or identity is one signer. */
+  fingerprint: string
+  state: 'active' | 'verify-only' | 'revoked' | 'compromised'
+  revoked_from: number | null
+  expires_at: number | null
+  /** The signer by whose name it goes in policies. */
+  counts_as: string | null
+  /** 1: its VEX attestations are believed. */
+  vex: Flag
+  /** Why it is in the state that it is in. */
+  reason: string | null
+  created_by: string
   created_at: number
-  revoked_at: number | null
+  changed_at: number
+}
+
+/** Who is known to have signed an image, or attested what of it. */
+export interface ImageClaimTable {
+  repository_id: string
+  digest: string
+  signer: string
+  claim: string
 }
 
 export interface ServerKeyTable {
@@ -252,6 +274,11 @@ export interface PolicyTable {
   applied_at: number
 }
 
+/** What the administrators of a project ask beyond the policy; the highest version holds. */
+export interface ProjectPolicyTable extends PolicyTable {
+  project_id: string
+}
+
 export interface VerdictTable {
   repository_id: string
   digest: string
@@ -262,6 +289,10 @@ export interface VerdictTable {
   judged_at: number
   /** Until then a recalled image can still be pulled. */
   grace_until: number | null
+  /** JSON array of the tags under which it can be pulled; null: all. */
+  allowed_tags: string | null
+  /** When the rule on signatures last held. */
+  signatures_held_at: number | null
 }
 
 /** What people decided by hand; the latest one for a digest (and repository) holds. */
@@ -388,15 +419,6 @@ export interface ExceptionTable {
   source_author: string | null
 }
 
-/** A key whose VEX attestations are believed. */
-export interface VexSignerTable {
-  name: string
-  public_key_pem: string
-  added_by: string
-  created_at: number
-  removed_at: number | null
-}
-
 export interface AdvisoryCoverageTable {
   ecosystem: string
   source: string
@@ -433,12 +455,13 @@ export interface Tables {
   notification_subscription: NotificationSubscriptionTable
   notification_delivery: NotificationDeliveryTable
   approved_base: ApprovedBaseTable
-  signing_key: SigningKeyTable
+  signer: SignerTable
+  image_claim: ImageClaimTable
   server_key: ServerKeyTable
   policy: PolicyTable
+  project_policy: ProjectPolicyTable
   verdict: VerdictTable
   manual_decision: ManualDecisionTable
   promotion: PromotionTable
   exception: ExceptionTable
-  vex_signer: VexSignerTable
 }

@@ -5,8 +5,8 @@ import type { Caller, Identity } from '../identity/index.ts'
 import { parseImageName } from '../kernel/reference.ts'
 import type { RepositoryRef } from '../registry/index.ts'
 import { findReport, findScan, type Finding } from '../scanning/index.ts'
+import type { VerifyParts } from '../signing/index.ts'
 import { isAbout } from './apply-exceptions.ts'
-import type { AttestationParts } from './attestations/find-attested-vex.ts'
 import { ExceptionFailure } from './failures.ts'
 import { gatherFacts, judgeFindings, type JudgedImage } from './judge-findings.ts'
 import { pageOfExceptions } from './store.ts'
@@ -14,7 +14,7 @@ import type { Exception } from './types.ts'
 import { writeVex } from './vex/read-vex.ts'
 import type { VexFormat, VexStatement } from './vex/types.ts'
 
-export interface ExportParts extends AttestationParts {
+export interface ExportParts extends VerifyParts {
   readonly identity: Identity
   /** Finds an image by its name, with its platforms. Throws when there is none. */
   resolveImage(name: string): Promise<{

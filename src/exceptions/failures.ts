@@ -12,9 +12,6 @@ export const exceptionFailures = {
   VEX_INVALID: 400,
   /** Nothing was found that a document could speak of. */
   VEX_EMPTY: 404,
-  SIGNER_INVALID: 400,
-  SIGNER_TAKEN: 409,
-  SIGNER_UNKNOWN: 404,
 } as const satisfies FailureStatuses
 
 export class ExceptionFailure extends Failure<keyof typeof exceptionFailures> {}

@@ -1,7 +1,5 @@
 /** Findings that people, or VEX documents of trusted signers, judge differently; asked for, approved, and for a time. */
 export { applyExceptions, isInForce, type TrustedStatement } from './apply-exceptions.ts'
-export { readVexAttestation, type VexAttestation } from './attestations/read-vex-attestation.ts'
-export { parseVexKey, verifierOf, type VerifyMessage } from './attestations/verify-envelope.ts'
 export { expireExceptionsJob, expireJobKind } from './expire-exceptions.ts'
 export { exceptionEvent, type ExceptionEvent } from './exception-event.ts'
 export { exceptionFailures, ExceptionFailure } from './failures.ts'

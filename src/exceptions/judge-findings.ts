@@ -2,7 +2,8 @@ import type { BaseMatch } from '../baseimages/index.ts'
 import type { Database } from '../database/index.ts'
 import type { Finding, Inventory } from '../scanning/index.ts'
 import { applyExceptions } from './apply-exceptions.ts'
-import { findAttestedVex, type AttestationParts } from './attestations/find-attested-vex.ts'
+import type { VerifyParts } from '../signing/index.ts'
+import { findAttestedVex } from './attestations/find-attested-vex.ts'
 import { exceptionsNear } from './store.ts'
 import type { ImageFacts } from './vex/matches.ts'
 
@@ -21,7 +22,7 @@ export interface JudgedImage {
  * now. Those whose exception is marked `isSuppressed` do not count against the image.
  */
 export async function judgeFindings(
-  parts: AttestationParts,
+  parts: VerifyParts,
   image: JudgedImage,
   findings: readonly Finding[],
   now: number,

@@ -4,7 +4,6 @@ import { approveException, rejectException, withdrawException } from './decide-e
 import type { ExportParts } from './export-vex.ts'
 import type { ExceptionParts } from './parts.ts'
 import { requestException } from './request-exception.ts'
-import { signerRoutes } from './route-signers.ts'
 import { documentRoutes } from './route-documents.ts'
 import { getVisible, listVisible } from './see-exceptions.ts'
 import { show } from './show-exception.ts'
@@ -31,7 +30,6 @@ export function exceptionRoutes(app: FastifyInstance, parts: ExceptionRouteParts
   readingRoutes(app, parts)
   decisionRoutes(app, parts)
   documentRoutes(app, parts)
-  signerRoutes(app, parts)
 }
 
 function readingRoutes(app: FastifyInstance, parts: ExceptionRouteParts): void {

@@ -134,19 +134,3 @@ export const VexExportQuery = Type.Object(
   },
   closed,
 )
-
-const SignerName = Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,63}$' })
-export const NewVexSigner = Type.Object(
-  { name: SignerName, publicKey: Type.String({ maxLength: 4096 }) },
-  closed,
-)
-export const VexSignerBody = Type.Object({
-  name: Type.String(),
-  publicKey: Type.String(),
-  addedBy: Type.String(),
-  createdAt: Time,
-})
-export type VexSignerBody = Static<typeof VexSignerBody>
-export const VexSignerList = Type.Object({ items: Type.Array(VexSignerBody) })
-export const VexSignerParams = Type.Object({ name: SignerName })
-export const Nothing = Type.Null()

@@ -1,35 +1,58 @@
-import { evaluateRules, type BaseMatch, type RuleOutcome, type Rules } from '../policy/offline.ts'
+import {
+  countsAgainst,
+  evaluatePolicy,
+  type BaseMatch,
+  type Evidence,
+  type RuleOutcome,
+  type Rules,
+  type RuleSet,
+} from '../policy/offline.ts'
+import { digestOf } from '../kernel/digest.ts'
 import type { FindingReport, Inventory } from '../scanning/offline.ts'
 import type { GateResult, GateVerdict } from './types.ts'
 
 /** What holds without a policy: no known critical vulnerability. */
-export const defaultRules: Rules = { scanned: true, findings: { atLeast: 'critical' } }
+export const defaultRules: RuleSet = askedHere({ scanned: true, findings: { atLeast: 'critical' } })
+
+/** Rules that the command line of a build asks for. */
+export function askedHere(rules: Rules): RuleSet {
+  return { levels: [{ level: 'command line', rules }] }
+}
 
 /** What the rules say of what an image holds, before it is in any registry. */
 export function judgeInventory(
-  rules: Rules,
+  rules: RuleSet,
   inventory: Inventory,
   report: FindingReport | undefined,
   now: number,
   base: BaseMatch = { status: 'unknown' },
 ): GateVerdict {
   return decide(
-    evaluateRules(rules, {
+    evaluatePolicy(rules, {
       now,
       scan: { state: 'done', packages: inventory.packages.length, unknowns: inventory.unknowns },
       report,
       // What is not pushed yet has no signature that a registry could show.
-      signatures: { status: 'unsigned', keys: [], signatures: [] },
+      signatures: unsigned,
       base,
     }),
   )
 }
 
-/** Any failure fails, and only what passes throughout is cleared. */
+const unsigned: Evidence['signatures'] = {
+  verification: { subject: digestOf(''), status: 'unsigned', claims: [], rejections: [] },
+  boundTo: [],
+  tags: [],
+  conditions: new Map(),
+}
+
+/** Any failure that counts fails, and only what nothing counts against is cleared. */
 export function decide(reasons: readonly RuleOutcome[]): GateVerdict {
-  if (reasons.some(({ outcome }) => outcome === 'fail')) return { state: 'failed', exitCode: 1, reasons }
-  const holds = reasons.every(({ outcome }) => outcome === 'pass')
-  return holds ? { state: 'cleared', exitCode: 0, reasons } : { state: 'undetermined', exitCode: 3, reasons }
+  const counted = reasons.filter(countsAgainst)
+  if (counted.some(({ outcome }) => outcome === 'fail')) return { state: 'failed', exitCode: 1, reasons }
+  return counted.length === 0
+    ? { state: 'cleared', exitCode: 0, reasons }
+    : { state: 'undetermined', exitCode: 3, reasons }
 }
 
 /** The verdict on what cannot be read. */

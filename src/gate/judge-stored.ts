@@ -1,10 +1,9 @@
-import type { Database } from '../database/index.ts'
-import type { BlobStore } from '../registry/index.ts'
 import {
   findEffectiveReport,
   findJudgedReport,
   findVerdict,
   platformImages,
+  type EvidenceParts,
   type NamedImage,
   type Verdict,
 } from '../policy/index.ts'
@@ -12,14 +11,12 @@ import { joinResults, unscannable } from './decide.ts'
 import { adviseFixes } from './reports/advise-fixes.ts'
 import type { GateResult, GateVerdict } from './types.ts'
 
-export interface StoredParts {
-  readonly database: Database
-  readonly blobs: BlobStore
-  readonly now: () => number
-}
-
 /** What is known of an image that the registry holds, in the form in which the gate answers. */
-export async function judgeStored(parts: StoredParts, named: NamedImage, name: string): Promise<GateResult> {
+export async function judgeStored(
+  parts: EvidenceParts,
+  named: NamedImage,
+  name: string,
+): Promise<GateResult> {
   const images = await platformImages(parts.database, named)
   const results: GateResult[] = []
   for (const image of images) results.push(await describe(parts, named, name, image))
@@ -27,13 +24,13 @@ export async function judgeStored(parts: StoredParts, named: NamedImage, name: s
 }
 
 async function describe(
-  parts: StoredParts,
+  parts: EvidenceParts,
   { repository }: NamedImage,
   name: string,
   image: { readonly digest: string; readonly platform?: string },
 ): Promise<GateResult> {
-  const { database, now } = parts
-  const { scan, report, base } = await findJudgedReport(parts, repository, image.digest, now())
+  const { database, clock } = parts
+  const { scan, report, base } = await findJudgedReport(parts, repository, image.digest, clock.now())
   const verdict = await findVerdict(database, repository.id, image.digest)
   const scannedAt = new Date(scan?.scannedAt ?? 0).toISOString()
   const newer = base.newerDigest && (await findEffectiveReport(database, base.newerDigest)).report

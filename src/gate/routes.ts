@@ -1,12 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { findBaseOf } from '../baseimages/index.ts'
-import type { Database } from '../database/index.ts'
 import type { Identity } from '../identity/index.ts'
-import type { Clock } from '../kernel/clock.ts'
 import { parseImageName } from '../kernel/reference.ts'
-import type { BlobStore } from '../registry/index.ts'
-import { currentPolicy, markBase, resolveImage, rulesForStage } from '../policy/index.ts'
+import {
+  currentPolicy,
+  effectivePolicyOfStage,
+  getStage,
+  markBase,
+  resolveImage,
+  type EvidenceParts,
+} from '../policy/index.ts'
 import { matchInventory, type Inventory, type VulnerabilityDatabases } from '../scanning/offline.ts'
 import { judgeInventory } from './decide.ts'
 import { judgeStored } from './judge-stored.ts'
@@ -18,11 +22,8 @@ import { GateQuery, GateRequest } from './wire.ts'
 
 const maximumInventoryBytes = 64 * 1024 * 1024
 
-export interface GateRouteParts {
-  readonly database: Database
-  readonly blobs: BlobStore
+export interface GateRouteParts extends EvidenceParts {
   readonly identity: Identity
-  readonly clock: Clock
   readonly vulnerabilities: VulnerabilityDatabases
 }
 
@@ -44,11 +45,7 @@ export function gateRoutes(app: FastifyInstance, parts: GateRouteParts): void {
     },
     async ({ caller, query }, reply) => {
       await identity.requireAccess(caller, 'pull', parseImageName(query.image).repository)
-      const result = await judgeStored(
-        { database, blobs: parts.blobs, now: () => parts.clock.now() },
-        await resolveImage(database, query.image),
-        query.image,
-      )
+      const result = await judgeStored(parts, await resolveImage(database, query.image), query.image)
       // Without a format it is the whole result, from which a client can make any of them.
       if (query.format === undefined) return result
       const format = getReportFormat(query.format)
@@ -80,7 +77,7 @@ async function judgeSent(
   stage: string | undefined,
 ): Promise<GateResult> {
   const { document } = await currentPolicy(database)
-  const rules = rulesForStage(document, stage)
+  const rules = effectivePolicyOfStage(document, getStage(document, stage))
   const known = vulnerabilities.current()
   const base = await findBaseOf(
     database,

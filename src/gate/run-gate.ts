@@ -1,4 +1,4 @@
-import type { Rules } from '../policy/offline.ts'
+import type { RuleSet } from '../policy/offline.ts'
 import {
   matchInventory,
   ScanningFailure,
@@ -12,7 +12,7 @@ import type { GateResult } from './types.ts'
 
 export interface GateParts {
   /** What has to hold. */
-  readonly rules: Rules
+  readonly rules: RuleSet
   /** Undefined: nothing can be matched, which is never as good as clean. */
   readonly database: VulnerabilityDatabase | undefined
   readonly now: () => number

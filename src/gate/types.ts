@@ -5,6 +5,10 @@ export interface GateReason {
   readonly rule: string
   readonly outcome: 'pass' | 'fail' | 'undetermined'
   readonly message: string
+  /** The level of the policy that asks. */
+  readonly level?: string
+  /** It does not count: `audit` only writes it down, `warn` shows it. */
+  readonly mode?: 'audit' | 'warn'
 }
 
 export interface GateVerdict {

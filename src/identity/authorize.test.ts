@@ -204,3 +204,26 @@ test('limits of a credential can only take away', () => {
     }),
   )
 })
+
+test('who may push may sign, and who may sign may not push', () => {
+  const pusher = rights({ bindings: [binding(['push'], 'dev/*')] })
+  const signer = rights({ bindings: [binding(['sign'], 'dev/*')] })
+  assert.equal(decide(pusher, alice, 'sign', app, '').allowed, true)
+  assert.equal(decide(signer, alice, 'sign', app, '').allowed, true)
+  assert.equal(decide(signer, alice, 'push', app, '').allowed, false)
+})
+
+test('a network rule about pushing is one about signing, unless an earlier one says otherwise', () => {
+  const bindings = [binding(['push'], '**')]
+  const laptops: NetworkRule = {
+    id: 'n0',
+    effect: 'allow',
+    comment: 'developers sign from their desks',
+    condition: { actions: ['sign'], from: ['10.9.0.0/16'] },
+  }
+  const strict = rights({ bindings, networkRules: [buildNodesOnly] })
+  const relaxed = rights({ bindings, networkRules: [laptops, buildNodesOnly] })
+  assert.equal(decide(strict, alice, 'sign', app, '10.9.0.1').allowed, false)
+  assert.equal(decide(relaxed, alice, 'sign', app, '10.9.0.1').allowed, true)
+  assert.equal(decide(relaxed, alice, 'push', app, '10.9.0.1').allowed, false)
+})

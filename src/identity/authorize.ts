@@ -55,7 +55,7 @@ function decidingNetworkRule(
   return rules.find(({ effect, condition }) => {
     const { principals, actions, repositories, from, notFrom } = condition
     if (principals && !principals.includes(principal.name)) return false
-    if (actions && !actions.includes(action)) return false
+    if (actions && !actions.includes(action) && !isCoveredByPush(actions, action)) return false
     if (repositories && !repositories.some((glob) => concerns(glob, place, effect))) return false
     if (from && !isInRanges(sourceAddress, from)) return false
     return !(notFrom && isInRanges(sourceAddress, notFrom))
@@ -94,7 +94,12 @@ function isWithinLimits(
 }
 
 function grants(actions: readonly Action[], action: Action): boolean {
-  return actions.includes(action) || actions.includes('admin')
+  return actions.includes(action) || actions.includes('admin') || isCoveredByPush(actions, action)
+}
+
+/** Who may push an image may attach to it; and a rule about pushing is one about attaching. */
+function isCoveredByPush(actions: readonly Action[], action: Action): boolean {
+  return action === 'sign' && actions.includes('push')
 }
 
 function nameRule(rights: Rights, rule: NetworkRule): string {

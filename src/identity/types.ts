@@ -1,7 +1,10 @@
 import type { RepositoryName } from '../kernel/reference.ts'
 
-/** What a role allows. `admin` covers every other action and the settings of what it is given for. */
-export const actions = ['pull', 'push', 'delete', 'promote', 'approve', 'admin'] as const
+/**
+ * What a role allows. `admin` covers every other action and the settings of what it is given for. `sign` is to
+ * attach signatures and attestations to what is there; `push` covers it.
+ */
+export const actions = ['pull', 'push', 'sign', 'delete', 'promote', 'approve', 'admin'] as const
 export type Action = (typeof actions)[number]
 
 /**

@@ -8,6 +8,7 @@ const Glob = Type.String({ minLength: 1, maxLength: 255 })
 export const ActionName = Type.Union([
   Type.Literal('pull'),
   Type.Literal('push'),
+  Type.Literal('sign'),
   Type.Literal('delete'),
   Type.Literal('promote'),
   Type.Literal('approve'),

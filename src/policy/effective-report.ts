@@ -1,7 +1,7 @@
 import { findBaseOf, type BaseMatch } from '../baseimages/index.ts'
 import type { Database, DatabaseTransaction } from '../database/index.ts'
 import { judgeFindings } from '../exceptions/index.ts'
-import type { BlobStore } from '../registry/index.ts'
+import type { VerifyParts } from '../signing/index.ts'
 import { findReport, findScan, type FindingReport, type Scan } from '../scanning/index.ts'
 
 /** What was found in an image, with what is known beside the advisories. */
@@ -27,7 +27,7 @@ export async function findEffectiveReport(
  * holds for it there now.
  */
 export async function findJudgedReport(
-  parts: { readonly database: Database; readonly blobs: BlobStore },
+  parts: VerifyParts,
   repository: { readonly id: string; readonly name: string },
   digest: string,
   now: number,

@@ -2,10 +2,9 @@ import type { DatabaseTransaction } from '../database/index.ts'
 import { enqueueJob, type RunningJob } from '../jobs/index.ts'
 import { isDigest, type Digest } from '../kernel/digest.ts'
 import { findManifest, type RepositoryRef } from '../registry/index.ts'
+import { assessImage, saveStanding } from './assess-image.ts'
 import { decideVerdict, worstOf } from './decide-verdict.ts'
-import { gatherEvidence, type EvidenceParts } from './gather-evidence.ts'
-import { rulesFor } from './policy-document.ts'
-import { evaluateRules } from './rules/index.ts'
+import type { EvidenceParts } from './gather-evidence.ts'
 import {
   childrenOf,
   currentPolicy,
@@ -97,15 +96,15 @@ export async function judgeInRepository(
 ): Promise<void> {
   const manifest = await findManifest(parts.database, repository.id, digest)
   if (!manifest || manifest.kind === 'artifact') return
-  const outcomes = manifest.kind === 'image' ? await evaluateImage(parts, repository, digest) : undefined
+  const assessment = await assessImage(parts, repository, digest, manifest.kind)
   const written = await parts.database.transaction().execute(async (transaction) => {
     // It may have been deleted since it was looked at.
     if (!(await findManifest(transaction, repository.id, digest))) return false
-    const verdict = outcomes
-      ? await verdictOfImage(parts, transaction, repository, digest, outcomes)
-      : await verdictOfIndex(parts, transaction, repository, digest)
+    const judge = manifest.kind === 'image' ? verdictOfImage : verdictOfIndex
+    const verdict = await judge(parts, transaction, repository, digest, assessment.outcomes)
     const before = await findVerdict(transaction, repository.id, digest)
     await saveVerdict(transaction, repository.id, digest, verdict)
+    await saveStanding(transaction, repository, digest, assessment)
     if (before?.state !== verdict.state) {
       const tags = await tagsOf(transaction, repository.id, digest)
       const change = { repository: repository.name, digest, kind: manifest.kind, tags, before: before?.state }
@@ -118,21 +117,6 @@ export async function judgeInRepository(
   for (const parent of await parentsOf(parts.database, repository.id, digest)) {
     await judgeInRepository(parts, repository, parent, depth + 1)
   }
-}
-
-/** What the rules of a repository's stage say of an image now. */
-export async function evaluateImage(
-  parts: EvidenceParts,
-  repository: RepositoryRef,
-  digest: Digest,
-  /** The repository whose rules are asked; the image's own when not given. */
-  rulesOf: string = repository.name,
-): Promise<RuleOutcome[]> {
-  const { document } = await currentPolicy(parts.database)
-  return evaluateRules(
-    rulesFor(document, rulesOf),
-    await gatherEvidence(parts, { id: repository.id, name: rulesOf }, digest),
-  )
 }
 
 async function verdictOfImage(
@@ -153,32 +137,49 @@ async function verdictOfImage(
   })
 }
 
+/** As good as the worst of what it lists, and as its own signatures. */
 async function verdictOfIndex(
   parts: EvidenceParts,
   transaction: DatabaseTransaction,
   repository: RepositoryRef,
   digest: Digest,
+  outcomes: readonly RuleOutcome[],
 ): Promise<Verdict> {
-  const policy = await currentPolicy(transaction)
-  const common = { policyVersion: policy.version, judgedAt: parts.clock.now() }
-  const manual = await findManualDecision(transaction, repository.id, digest)
-  if (manual) {
-    return decideVerdict({
-      ...common,
-      outcomes: [],
-      previous: undefined,
-      manual,
-      recallGraceMs: 0,
-      now: common.judgedAt,
-    })
-  }
-  const verdicts: Verdict[] = []
+  const own = await verdictOfImage(parts, transaction, repository, digest, outcomes)
+  if (await findManualDecision(transaction, repository.id, digest)) return own
+  const children: JudgedChild[] = []
   for (const child of await childrenOf(transaction, digest)) {
+    const kind = (await findManifest(transaction, repository.id, child))?.kind ?? 'missing'
     const verdict = await findVerdict(transaction, repository.id, child)
-    verdicts.push(verdict ?? { ...common, state: 'pending', reasons: [missingChild(child)] })
+    children.push({ kind, verdict: verdict ?? missingChild(child, own) })
   }
+  return joinIndex(own, children)
+}
+
+interface JudgedChild {
+  readonly kind: string
+  readonly verdict: Verdict
+}
+
+/**
+ * The verdict on an index from that on itself and those on what it lists. One that lists only artifacts, such as the
+ * listing of what is attached to an image, has nothing in it that a runtime would run, so nobody needs to sign it.
+ */
+export function joinIndex(own: Verdict, children: readonly JudgedChild[]): Verdict {
+  const common = { policyVersion: own.policyVersion, judgedAt: own.judgedAt }
+  const verdicts = children.map(({ verdict }) => verdict)
   const worst = worstOf(verdicts)
-  return worst ? { ...worst, ...common } : { ...common, state: 'cleared', reasons: [nothingToRun] }
+  if (children.every(({ kind }) => kind === 'artifact')) {
+    return worst ? { ...worst, ...common } : { ...common, state: 'cleared', reasons: [nothingToRun] }
+  }
+  const joined = worstOf([own, ...verdicts]) ?? own
+  const ends = [own, ...verdicts].map(({ graceUntil }) => graceUntil).filter((end) => end !== undefined)
+  return {
+    ...common,
+    state: joined.state,
+    reasons: [...own.reasons, ...(worst?.reasons ?? [])],
+    ...(joined.state === 'recalled' && ends.length > 0 ? { graceUntil: Math.min(...ends) } : {}),
+  }
 }
 
 /** The reason of everything that has nothing in it for a runtime. */
@@ -188,10 +189,15 @@ export const nothingToRun: RuleOutcome = {
   message: 'nothing in it that a runtime runs',
 }
 
-function missingChild(digest: Digest): RuleOutcome {
-  return {
+/** What stands for the verdict on something that an index lists and that is not in its repository. */
+export function missingChild(
+  digest: Digest,
+  { policyVersion, judgedAt }: Pick<Verdict, 'policyVersion' | 'judgedAt'>,
+): Verdict {
+  const reason: RuleOutcome = {
     rule: 'children',
     outcome: 'undetermined',
     message: `${digest}, which the index lists, is not here`,
   }
+  return { state: 'pending', reasons: [reason], policyVersion, judgedAt }
 }

@@ -1,48 +1,14 @@
-import { closest, distance } from 'fastest-levenshtein'
-import { Type, type Static, type TSchema } from 'typebox'
-import { Value } from 'typebox/value'
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml'
+import { Type, type Static } from 'typebox'
+import { isGlob } from '../kernel/glob.ts'
 import { PolicyFailure } from './failures.ts'
+import { refuseProblems } from './levels/find-problems.ts'
+import { scopesOfOrganisation } from './levels/scopes.ts'
+import { invalid, parseYaml } from './parse-document.ts'
+import { Rules } from './rules-schema.ts'
+
+export type { Rules } from './rules-schema.ts'
 
 const closed = { additionalProperties: false }
-const Severity = Type.Union([
-  Type.Literal('critical'),
-  Type.Literal('high'),
-  Type.Literal('medium'),
-  Type.Literal('low'),
-])
-
-/** What has to hold. A rule that is not named is not asked. */
-export const Rules = Type.Object(
-  {
-    /** The scan has finished. */
-    scanned: Type.Optional(Type.Boolean()),
-    /** No finding of this severity or a higher one; with `onlyFixed` those without a fix are let through. */
-    findings: Type.Optional(
-      Type.Object({ atLeast: Severity, onlyFixed: Type.Optional(Type.Boolean()) }, closed),
-    ),
-    /** `false`: no finding that is known to be exploited, whatever its severity. */
-    knownExploited: Type.Optional(Type.Literal(false)),
-    /** How many files that should tell of packages may be unreadable. */
-    unknownFiles: Type.Optional(Type.Object({ max: Type.Integer({ minimum: 0 }) }, closed)),
-    /** The vulnerability database that the image was judged with is not older than this. */
-    databaseAge: Type.Optional(Type.Object({ maxDays: Type.Number({ minimum: 0, maximum: 3650 }) }, closed)),
-    /** Signed with the key of every name, or of `threshold` of them. */
-    signedBy: Type.Optional(
-      Type.Object(
-        {
-          keys: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { minItems: 1, maxItems: 50 }),
-          threshold: Type.Optional(Type.Integer({ minimum: 1, maximum: 50 })),
-        },
-        closed,
-      ),
-    ),
-    /** Built on an approved base image. */
-    approvedBase: Type.Optional(Type.Boolean()),
-  },
-  closed,
-)
-export type Rules = Static<typeof Rules>
 
 const StageSchema = Type.Object(
   {
@@ -54,8 +20,40 @@ const StageSchema = Type.Object(
   closed,
 )
 
+/** Rules for the repositories whose names fit a pattern; where several fit, all of them hold. */
+export const RepositoryRules = Type.Array(
+  Type.Object({ pattern: Type.String({ minLength: 1, maxLength: 255 }), rules: Rules }, closed),
+  { maxItems: 100 },
+)
+export type RepositoryRules = Static<typeof RepositoryRules>
+
+const host = '[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?'
+const path = '[a-z0-9]+(?:[._/-]+[a-z0-9]+)*'
+
+const Organisation = Type.Object(
+  {
+    rules: Type.Optional(Rules),
+    /** By prefix of repository names here: under which name its signers know what is mirrored there. */
+    mirrors: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: `^${path}$`, maxLength: 255 }),
+        Type.String({ pattern: `^${host}(?:/${path})?$`, maxLength: 255 }),
+        { maxProperties: 100, additionalProperties: false },
+      ),
+    ),
+    /** Names of this registry that signers may use; any when not given. */
+    hosts: Type.Optional(
+      Type.Array(Type.String({ pattern: `^${host}$`, maxLength: 255 }), { minItems: 1, maxItems: 50 }),
+    ),
+  },
+  closed,
+)
+
 export const PolicyDocument = Type.Object(
   {
+    /** What holds everywhere. No other level can loosen it. */
+    organisation: Type.Optional(Organisation),
+    repositories: Type.Optional(RepositoryRules),
     /** From the first stage to the last: an image is promoted forwards. */
     stages: Type.Array(StageSchema, { minItems: 1, maxItems: 20 }),
     /** What holds for repositories of no stage. */
@@ -67,8 +65,6 @@ export const PolicyDocument = Type.Object(
 )
 export type PolicyDocument = Static<typeof PolicyDocument>
 export type Stage = Static<typeof StageSchema>
-
-const maximumBytes = 256 * 1024
 
 /** The policy until somebody applies another. */
 export const defaultPolicyText = `# The policy that a new installation begins with. \`pratique policy apply FILE\` replaces it.
@@ -95,89 +91,49 @@ others:
 recallGraceHours: 72
 `
 
-/** Parses a policy. Throws POLICY_INVALID with the line and, for an unknown key, the nearest known one. */
+/**
+ * Parses the organisation's policy. Throws POLICY_INVALID with the line, with the nearest known key, or with both
+ * levels where a lower one would loosen a higher one.
+ */
 export function parsePolicy(text: string): PolicyDocument {
-  if (text.length > maximumBytes) throw invalid(`it is larger than ${maximumBytes} bytes`)
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
-  const [mistake] = document.errors
-  if (mistake) throw invalid(mistake.message.split('\n', 1)[0] as string)
-  const lineOf = (node: Node | null | undefined): string =>
-    `line ${lines.linePos(node?.range?.[0] ?? 0).line}`
-  refuseUnknownKeys(document.contents, PolicyDocument, lineOf)
-  const policy: unknown = document.toJS({ maxAliasCount: 100 })
-  if (!Value.Check(PolicyDocument, policy)) {
-    const [first] = Value.Errors(PolicyDocument, policy)
-    throw invalid(`${first?.instancePath || 'the document'}: ${first?.message ?? 'wrong form'}`)
-  }
-  for (const key of ['name', 'prefix'] as const) {
-    const seen = new Set<string>()
-    for (const stage of policy.stages) {
-      if (seen.has(stage[key])) throw invalid(`two stages have the ${key} ${stage[key]}`)
-      seen.add(stage[key])
-    }
-  }
-  for (const stage of policy.stages) checkThreshold(stage)
+  const policy = parseYaml(text, PolicyDocument)
+  refuseTwice(
+    policy.stages.map(({ name }) => name),
+    'stages have the name',
+  )
+  refuseTwice(
+    policy.stages.map(({ prefix }) => prefix),
+    'stages have the prefix',
+  )
+  checkPatterns(policy.repositories ?? [])
+  refuseProblems(scopesOfOrganisation(policy))
   return policy
 }
 
-function checkThreshold({ name, rules }: Stage): void {
-  const { signedBy } = rules
-  if (signedBy?.threshold !== undefined && signedBy.threshold > new Set(signedBy.keys).size) {
-    throw invalid(
-      `stage ${name}: a threshold of ${signedBy.threshold} can never be met by ${signedBy.keys.length} keys`,
-    )
-  }
-}
-
-interface ObjectSchema {
-  readonly properties?: Readonly<Record<string, TSchema & ObjectSchema>>
-  readonly items?: TSchema & ObjectSchema
-}
-
-function refuseUnknownKeys(
-  node: unknown,
-  schema: TSchema & ObjectSchema,
-  lineOf: (node: Node | null) => string,
-): void {
-  if (isSeq(node) && schema.items) {
-    for (const item of node.items) refuseUnknownKeys(item, schema.items, lineOf)
-  }
-  if (!isMap(node) || !schema.properties) return
-  const known = Object.keys(schema.properties)
-  for (const { key, value } of node.items) {
-    const name = isScalar(key) ? String(key.value) : ''
-    const child = Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined
-    if (!child) {
-      const nearest = closest(name, known)
-      const hint =
-        distance(name, nearest) <= 4 ? `; did you mean ${nearest}?` : `; known are ${known.join(', ')}`
-      throw invalid(`${lineOf(key as Node)}: ${JSON.stringify(name)} is not known here${hint}`)
+/** Throws POLICY_INVALID for a pattern that is none, or stands there twice. */
+export function checkPatterns(repositories: RepositoryRules): void {
+  for (const { pattern } of repositories) {
+    if (!isGlob(pattern)) {
+      throw invalid(
+        `${JSON.stringify(pattern)} is not a pattern of repository names; use lower-case letters, "*" inside a part and "**" for any number of parts`,
+      )
     }
-    refuseUnknownKeys(value, child, lineOf)
   }
+  refuseTwice(
+    repositories.map(({ pattern }) => pattern),
+    'entries of repositories have the pattern',
+  )
 }
 
-function invalid(why: string): PolicyFailure {
-  return new PolicyFailure('POLICY_INVALID', `the policy is not valid: ${why}`)
+function refuseTwice(values: readonly string[], what: string): void {
+  const twice = values.find((value, index) => values.indexOf(value) !== index)
+  if (twice !== undefined) throw invalid(`two ${what} ${twice}`)
 }
 
-/** The stage of a repository: the one with the longest prefix that fits; undefined when none does. */
-export function stageOf(policy: PolicyDocument, repository: string): Stage | undefined {
-  return policy.stages
-    .filter((stage) => repository.startsWith(`${stage.prefix}/`))
-    .toSorted((left, right) => right.prefix.length - left.prefix.length)[0]
-}
-
-/** What has to hold in a repository. */
-export function rulesFor(policy: PolicyDocument, repository: string): Rules {
-  return stageOf(policy, repository)?.rules ?? policy.others?.rules ?? { scanned: true }
-}
-
-/** The rules of a stage by its name; those of the first one when none is named. Throws POLICY_INVALID. */
-export function rulesForStage(policy: PolicyDocument, name: string | undefined): Rules {
+/** The stage with a name; the first one when none is named. Throws POLICY_INVALID. */
+export function getStage(policy: PolicyDocument, name: string | undefined): Stage {
   const stage = name === undefined ? policy.stages[0] : policy.stages.find((one) => one.name === name)
-  if (stage) return stage.rules
+  if (stage) return stage
   throw new PolicyFailure(
     'POLICY_INVALID',
     `there is no stage ${name}; there are ${policy.stages.map((one) => one.name).join(', ')}`,

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { digestOf } from '../kernel/digest.ts'
+import { countsAgainst } from './counts-against.ts'
 import { decideVerdict } from './decide-verdict.ts'
-import { defaultPolicyText, parsePolicy, stageOf } from './policy-document.ts'
-import { evaluateRules } from './rules/index.ts'
+import { joinIndex } from './judge.ts'
+import { stageOf } from './levels/effective-policy.ts'
+import { defaultPolicyText, parsePolicy, type Rules } from './policy-document.ts'
+import { evaluatePolicy } from './rules/index.ts'
 import type { Evidence, ManualDecision, RuleOutcome, Verdict } from './types.ts'
 
 const day = 24 * 3_600_000
@@ -67,14 +71,71 @@ describe('a verdict', () => {
     assert.equal(decide([], recalled).state, 'cleared')
   })
 
+  const manual = { reason: 'x', decidedBy: 'alice', decidedAt: now }
+
   test('by hand stands above the rules', () => {
-    const manual = { reason: 'x', decidedBy: 'alice', decidedAt: now }
     fc.assert(
       fc.property(outcomes, previous, (list, before) => {
         assert.equal(decide(list, before, { ...manual, kind: 'quarantine' }).state, 'quarantined')
         assert.equal(decide(list, before, { ...manual, kind: 'release' }).state, 'cleared')
       }),
     )
+  })
+
+  test('is not cleared by a release while the rule on signatures counts against it, and says so', () => {
+    fc.assert(
+      fc.property(outcomes, previous, outcome, (list, before, signed) => {
+        const signatures: RuleOutcome = { rule: 'signatures', outcome: signed, message: '' }
+        const verdict = decide([...list, signatures], before, { ...manual, kind: 'release' })
+        assert.equal(verdict.state === 'cleared', signed === 'pass')
+        const told = /does not stand above the rule signatures/.test(verdict.reasons[0]?.message ?? '')
+        assert.equal(told, signed !== 'pass')
+      }),
+    )
+  })
+
+  test('is not changed by what only warns or is written down, nor by what has an exception', () => {
+    fc.assert(
+      fc.property(outcomes, outcomes, previous, (list, more, before) => {
+        const modes = ['audit', 'warn'] as const
+        const soft = more.map((one, at): RuleOutcome => ({ ...one, mode: modes[at % 2] ?? 'warn' }))
+        const { state, graceUntil } = decide(list, before)
+        const softened = decide([...list, ...soft], before)
+        assert.deepEqual([softened.state, softened.graceUntil], [state, graceUntil])
+        assert.equal(softened.reasons.length, list.length + soft.length)
+      }),
+    )
+    assert.ok(!countsAgainst({ outcome: 'fail', exception: { id: 'e' } }))
+    assert.ok(countsAgainst({ outcome: 'undetermined' }))
+  })
+})
+
+describe('the verdict on an index', () => {
+  const own = decide([], undefined)
+  const child = (state: Verdict['state'], kind = 'image') => ({
+    kind,
+    verdict: { ...own, state, reasons: [{ rule: 'r', outcome: 'fail' as const, message: state }] },
+  })
+  const unsigned = decide([{ rule: 'signatures', outcome: 'undetermined', message: '' }], undefined)
+
+  test('is the worst of its own and of those of what it lists', () => {
+    assert.equal(joinIndex(own, [child('cleared'), child('quarantined')]).state, 'quarantined')
+    assert.equal(joinIndex(unsigned, [child('cleared')]).state, 'pending')
+    assert.equal(joinIndex(own, [child('cleared')]).state, 'cleared')
+  })
+
+  test('needs no signature when it lists only artifacts, but does for one image among them', () => {
+    assert.equal(joinIndex(unsigned, [child('cleared', 'artifact')]).state, 'cleared')
+    assert.equal(joinIndex(unsigned, []).state, 'cleared')
+    assert.equal(joinIndex(unsigned, [child('cleared', 'artifact'), child('cleared')]).state, 'pending')
+  })
+
+  test('has the shortest grace of all that are recalled', () => {
+    const recalled = (graceUntil: number) => ({
+      kind: 'image',
+      verdict: { ...own, state: 'recalled' as const, graceUntil },
+    })
+    assert.equal(joinIndex(own, [recalled(now + 2), recalled(now + 1)]).graceUntil, now + 1)
   })
 })
 
@@ -83,11 +144,19 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
     now,
     scan: { state: 'done', packages: 1, unknowns: [] },
     report: { databaseVersion: 'v', databaseBuiltAt: now - day, findings: [], gaps: [], coverage: [] },
-    signatures: { status: 'unsigned', keys: [], signatures: [] },
+    signatures: {
+      verification: { subject: digestOf(''), status: 'unsigned', claims: [], rejections: [] },
+      boundTo: [],
+      tags: [],
+      conditions: new Map(),
+    },
     base: { status: 'unknown' },
     ...change,
   }
 }
+
+const evaluateRules = (rules: Rules, known: Evidence): RuleOutcome[] =>
+  evaluatePolicy({ levels: [{ level: 'stage prod', rules }] }, known)
 
 const finding = {
   id: 'CVE-2026-1',
@@ -123,12 +192,7 @@ const report = (change: object): Partial<Evidence> => ({
 })
 const critical = { findings: { atLeast: 'critical' as const, onlyFixed: true } }
 
-const cases: readonly [
-  name: string,
-  rules: Parameters<typeof evaluateRules>[0],
-  change: Partial<Evidence>,
-  expected: string,
-][] = [
+const cases: readonly [name: string, rules: Rules, change: Partial<Evidence>, expected: string][] = [
   ['scanned', { scanned: true }, {}, 'pass'],
   [
     'not scanned yet',
@@ -214,37 +278,6 @@ const cases: readonly [
     report({ databaseBuiltAt: now - 8 * day }),
     'fail',
   ],
-  ['unsigned', { signedBy: { keys: ['a'] } }, {}, 'undetermined'],
-  [
-    'signed',
-    { signedBy: { keys: ['a'] } },
-    { signatures: { status: 'verified', keys: ['a'], signatures: [] } },
-    'pass',
-  ],
-  [
-    'signed by another',
-    { signedBy: { keys: ['a'] } },
-    { signatures: { status: 'verified', keys: ['b'], signatures: [] } },
-    'undetermined',
-  ],
-  [
-    'one of two',
-    { signedBy: { keys: ['a', 'b'] } },
-    { signatures: { status: 'verified', keys: ['a'], signatures: [] } },
-    'undetermined',
-  ],
-  [
-    'one of two is enough',
-    { signedBy: { keys: ['a', 'b'], threshold: 1 } },
-    { signatures: { status: 'verified', keys: ['b'], signatures: [] } },
-    'pass',
-  ],
-  [
-    'pitfall 17: a foreign signature',
-    { signedBy: { keys: ['a'] } },
-    { signatures: { status: 'untrusted', keys: [], signatures: [] } },
-    'fail',
-  ],
   [
     'an approved base',
     { approvedBase: true },
@@ -295,7 +328,26 @@ const mistakes: readonly [text: string, message: RegExp][] = [
     'stages:\n  - {name: a, prefix: x, rules: {}}\n  - {name: a, prefix: y, rules: {}}',
     /two stages have the name a/,
   ],
-  ['stages:\n  - {name: a, prefix: x, rules: {signedBy: {keys: [k], threshold: 2}}}', /can never be met/],
+  ['stages:\n  - {name: a, prefix: x, rules: {signedBy: {keys: [k]}}}', /"signedBy" is not known here/],
+  [
+    'stages: [{name: a, prefix: x, rules: {signatures: {require: [{name: r, signers: [k], threshold: 2}]}}}]',
+    /stage a, clause r: a threshold of 2 can never be met by 1 signer/,
+  ],
+  ['stages: [{name: a, prefix: x, rules: {signatures: {require: [{name: r, signers: [k, k]}]}}}]', /signers/],
+  [
+    'stages: [{name: a, prefix: x, rules: {signatures: {require: [{name: r, signers: [k]}, {name: r, signers: [l]}]}}}]',
+    /stage a has two clauses with the name r/,
+  ],
+  ['stages: [{name: a, prefix: x, rules: {signatures: {mode: strict}}}]', /mode/],
+  ['stages: [{name: a, prefix: x, rules: {signatures: {modes: warn}}}]', /did you mean mode/],
+  ['stages: [{name: a, prefix: x, rules: {signatures: {formats: []}}}]', /formats/],
+  ['stages: [{name: a, prefix: x, rules: {}}]\nrepositories: [{pattern: A/**, rules: {}}]', /not a pattern/],
+  [
+    'stages: [{name: a, prefix: x, rules: {}}]\nrepositories: [{pattern: b, rules: {}}, {pattern: b, rules: {}}]',
+    /two entries of repositories have the pattern b/,
+  ],
+  ['stages: [{name: a, prefix: x, rules: {}}]\norganisation: {mirrors: {K8S: registry.k8s.io}}', /mirrors/],
+  ['stages: [{name: a, prefix: x, rules: {}}]\norganisation: {hosts: ["*"]}', /hosts/],
   ['stages:\n  - {name: a, prefix: x, rules: {findings: {atLeast: awful}}}', /atLeast/],
   ['a: [', /policy is not valid/],
   ['a: 1\na: 2', /unique/i],

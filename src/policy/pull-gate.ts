@@ -4,6 +4,7 @@ import type { Caller } from '../identity/index.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Digest } from '../kernel/digest.ts'
 import type { MayAccess, PullGate, RepositoryRef } from '../registry/index.ts'
+import { countsAgainst } from './counts-against.ts'
 import { PolicyFailure } from './failures.ts'
 import { findVerdict } from './store.ts'
 import type { RuleOutcome, Verdict, VerdictState } from './types.ts'
@@ -11,6 +12,8 @@ import type { RuleOutcome, Verdict, VerdictState } from './types.ts'
 /** Pulls that may wait for a verdict at the same time; more are answered at once. */
 const maximumWaiters = 200
 const pollMs = 100
+
+type PullTarget = Parameters<PullGate>[0]['target']
 
 export interface PullGateParts {
   readonly database: Database
@@ -24,19 +27,24 @@ interface Standing {
   readonly state: VerdictState | 'unknown'
   /** The manifest that the verdict is about. */
   readonly digest: Digest
+  /** Signatures are bound to tags, and the one that was asked for is none of these. */
+  readonly signedTags?: readonly string[]
 }
 
 /**
  * The gate in front of every manifest and blob. Cleared content goes through. What is pending goes through
  * for those who push there, because clients check what they pushed; for everybody else the pull waits a
- * moment for the verdict. Quarantined content is for those who approve. No verdict means no.
+ * moment for the verdict. Quarantined content is for those who approve. Whoever may sign reads manifests, never
+ * layers, of what is not cleared: an image that waits for a signature could otherwise never get one. No verdict
+ * means no. Nothing here depends on what a client says that it is.
  */
 export function createPullGate(parts: PullGateParts): PullGate {
   let waiters = 0
 
   return async ({ caller, repository, target }) => {
     let standing = await standingOf(parts, repository, target)
-    if (standing.state === 'cleared') return
+    if (isOpen(standing)) return
+    if (target.kind === 'manifest' && (await parts.mayAccess(caller, 'sign', repository.name))) return
     if (standing.state === 'pending' || standing.state === 'unknown') {
       if (await parts.mayAccess(caller, 'push', repository.name)) return
     }
@@ -48,15 +56,12 @@ export function createPullGate(parts: PullGateParts): PullGate {
       } finally {
         waiters--
       }
-      if (standing.state === 'cleared') return
+      if (isOpen(standing)) return
     }
     throw await refusal(parts.database, repository, standing, caller)
   }
 
-  async function waitForVerdict(
-    repository: RepositoryRef,
-    target: Parameters<PullGate>[0]['target'],
-  ): Promise<Standing> {
+  async function waitForVerdict(repository: RepositoryRef, target: PullTarget): Promise<Standing> {
     const deadline = performance.now() + parts.pullWaitMs
     let standing = await standingOf(parts, repository, target)
     while (standing.state === 'pending' && performance.now() < deadline) {
@@ -67,14 +72,18 @@ export function createPullGate(parts: PullGateParts): PullGate {
   }
 }
 
+function isOpen({ state, signedTags }: Standing): boolean {
+  return state === 'cleared' && signedTags === undefined
+}
+
 async function standingOf(
   { database, clock }: PullGateParts,
   repository: RepositoryRef,
-  target: { readonly kind: 'manifest' | 'blob'; readonly digest: Digest },
+  target: PullTarget,
 ): Promise<Standing> {
   const query = database
     .selectFrom('verdict')
-    .select(['verdict.digest', 'verdict.state', 'verdict.grace_until'])
+    .select(['verdict.digest', 'verdict.state', 'verdict.grace_until', 'verdict.allowed_tags'])
     .where('verdict.repository_id', '=', repository.id)
   const rows =
     target.kind === 'manifest'
@@ -87,7 +96,8 @@ async function standingOf(
   const now = clock.now()
   const standings = rows.map((row): Standing => {
     const isInGrace = row.state === 'recalled' && (row.grace_until ?? 0) > now
-    return { state: isInGrace ? 'cleared' : row.state, digest: row.digest as Digest }
+    const state = isInGrace ? 'cleared' : row.state
+    return { state, digest: row.digest as Digest, ...bindTag(row.allowed_tags, target) }
   })
   // The same bytes may belong to several images: one that is cleared makes them readable.
   for (const state of ['cleared', 'pending', 'recalled', 'quarantined'] as const) {
@@ -95,6 +105,16 @@ async function standingOf(
     if (found) return found
   }
   return { state: 'unknown', digest: target.digest }
+}
+
+/** By digest, any tag of the repository is as good as another. */
+function bindTag(
+  allowedTags: string | null,
+  { kind, tag }: PullTarget,
+): Pick<Standing, 'signedTags'> | undefined {
+  if (allowedTags === null || kind !== 'manifest' || tag === undefined) return undefined
+  const signedTags = JSON.parse(allowedTags) as string[]
+  return signedTags.includes(tag) ? undefined : { signedTags }
 }
 
 async function refusal(
@@ -105,15 +125,19 @@ async function refusal(
 ): Promise<PolicyFailure> {
   const image = `${repository.name}@${standing.digest}`
   const verdict = await findVerdict(database, repository.id, standing.digest)
-  return new PolicyFailure('DENIED', explain(image, standing.state, verdict), {
+  return new PolicyFailure('DENIED', explain(image, standing, verdict), {
     detail: { image, verdict: standing.state, reasons: verdict?.reasons ?? [], for: caller.principal.name },
   })
 }
 
-function explain(image: string, state: Standing['state'], verdict: Verdict | undefined): string {
-  const why = (verdict?.reasons ?? []).filter(({ outcome }) => outcome !== 'pass').map(say)
+function explain(image: string, { state, signedTags }: Standing, verdict: Verdict | undefined): string {
+  const why = (verdict?.reasons ?? []).filter(countsAgainst).map(say)
   const because = why.length > 0 ? `: ${why.join('; ')}` : ''
   switch (state) {
+    case 'cleared': {
+      const named = signedTags?.join(', ') || 'none'
+      return `${image} is not signed under this tag (its signatures are bound to tags: ${named}); sign it again under this one`
+    }
     case 'pending':
       return `${image} is pending and cannot be pulled yet${because}. Try again in a moment`
     case 'recalled':

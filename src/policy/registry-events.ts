@@ -5,7 +5,9 @@ import { findScan, requestScan } from '../scanning/index.ts'
 import { subjectOfSignatureTag } from '../signing/index.ts'
 import { decideVerdict } from './decide-verdict.ts'
 import { nothingToRun, requestJudgement } from './judge.ts'
+import { findEffectivePolicy } from './project-policy.ts'
 import { currentPolicy, findManualDecision, findVerdict, saveVerdict } from './store.ts'
+import type { RuleOutcome } from './types.ts'
 
 /**
  * Gives a manifest its first verdict in the transaction that stores it, and queues what leads to the next
@@ -32,13 +34,8 @@ export async function judgePushedManifest(
   }
   const policy = await currentPolicy(transaction)
   const manual = await findManualDecision(transaction, repository.id, digest)
-  const pending = {
-    rule: 'scanned',
-    outcome: 'undetermined',
-    message: 'the scan has not finished yet',
-  } as const
   const verdict = decideVerdict({
-    outcomes: kind === 'artifact' ? [nothingToRun] : [pending],
+    outcomes: kind === 'artifact' ? [nothingToRun] : await outcomesOfNew(transaction, repository.name),
     previous: undefined,
     manual,
     policyVersion: policy.version,
@@ -51,4 +48,17 @@ export async function judgePushedManifest(
   const scan = await findScan(transaction, digest)
   if (scan?.state === 'done') await requestJudgement(transaction, digest, now)
   else await requestScan(transaction, digest, now)
+}
+
+/** Nothing is known yet: also of signatures, above which no release by hand stands. */
+async function outcomesOfNew(transaction: DatabaseTransaction, repository: string): Promise<RuleOutcome[]> {
+  const { signatures } = await findEffectivePolicy(transaction, repository)
+  const isAsked = signatures?.mode === 'enforce' && signatures.clauses.length > 0
+  const outcome = 'undetermined' as const
+  return [
+    { rule: 'scanned', outcome, message: 'the scan has not finished yet' },
+    ...(isAsked
+      ? [{ rule: 'signatures', outcome, message: 'the signatures have not been looked at yet' }]
+      : []),
+  ]
 }

@@ -5,25 +5,16 @@ import type { DatabaseTransaction } from '../database/index.ts'
 import type { Caller, Identity } from '../identity/index.ts'
 import { parseImageName } from '../kernel/reference.ts'
 import { listReferrers } from '../registry/index.ts'
-import { checkPolicy } from './check-policy.ts'
-import { PolicyFailure } from './failures.ts'
 import { gatherEvidence } from './gather-evidence.ts'
-import { judgeInRepository, requestJudgementOfAll, type JudgeParts } from './judge.ts'
+import { judgeInRepository, type JudgeParts } from './judge.ts'
 import { describeImage, imageRows, listImages } from './list-images.ts'
-import { parsePolicy } from './policy-document.ts'
+import { findEffectivePolicy } from './project-policy.ts'
 import { platformImages, resolveImage, type NamedImage } from './resolve-image.ts'
-import { currentPolicy, findVerdict, repositoriesHolding } from './store.ts'
-import {
-  CheckBody,
-  DecisionRequest,
-  ImageList,
-  ImageQuery,
-  ImagesQuery,
-  InspectBody,
-  PolicyBody,
-  PolicyText,
-  VerdictBody,
-} from './wire.ts'
+import { documentRoutes } from './route-policies.ts'
+import { projectPolicyRoutes } from './route-project-policies.ts'
+import { findVerdict, repositoriesHolding } from './store.ts'
+import { showOutcome } from './test-policy.ts'
+import { DecisionRequest, ImageList, ImageQuery, ImagesQuery, InspectBody, VerdictBody } from './wire.ts'
 
 export interface PolicyParts extends JudgeParts {
   readonly identity: Identity
@@ -34,97 +25,9 @@ export interface PolicyParts extends JudgeParts {
 /** The policy, verdicts, decisions by hand, and the list of images. */
 export function policyRoutes(app: FastifyInstance, parts: PolicyParts): void {
   documentRoutes(app, parts)
+  projectPolicyRoutes(app, parts)
   imageRoutes(app, parts)
   decisionRoutes(app, parts)
-}
-
-function documentRoutes(app: FastifyInstance, parts: PolicyParts): void {
-  const { database, identity, clock } = parts
-
-  app.get(
-    '/api/v1/policy',
-    { schema: { ...about('getPolicy', 'The policy in force'), response: { 200: PolicyBody } } },
-    async ({ caller }) => {
-      await identity.requireSignIn(caller)
-      const { version, text } = await currentPolicy(database)
-      const row = await database
-        .selectFrom('policy')
-        .selectAll()
-        .where('version', '=', version)
-        .executeTakeFirst()
-      const applied = row && { appliedBy: row.applied_by, appliedAt: new Date(row.applied_at).toISOString() }
-      return { version, document: text, ...applied }
-    },
-  )
-
-  app.post<{ Body: Static<typeof PolicyText> }>(
-    '/api/v1/policy/check',
-    {
-      schema: {
-        ...about('checkPolicy', 'What another policy would change, without applying it'),
-        body: PolicyText,
-        response: { 200: CheckBody },
-      },
-    },
-    async ({ caller, body }) => {
-      await identity.requireAdministrator(caller)
-      return checkPolicy(parts, body.document)
-    },
-  )
-
-  app.put<{ Body: Static<typeof PolicyText> }>(
-    '/api/v1/policy',
-    {
-      schema: {
-        ...about('applyPolicy', 'Apply a policy; every image is judged again'),
-        body: PolicyText,
-        response: { 200: PolicyBody },
-      },
-    },
-    async ({ caller, body }) => {
-      await identity.requireAdministrator(caller)
-      const document = parsePolicy(body.document)
-      await refuseUnknownKeys(
-        parts,
-        document.stages.flatMap(({ rules }) => rules.signedBy?.keys ?? []),
-      )
-      const version = await database.transaction().execute(async (transaction) => {
-        const now = clock.now()
-        const next = (await currentPolicy(transaction)).version + 1
-        await transaction
-          .insertInto('policy')
-          .values({
-            version: next,
-            document: body.document,
-            applied_by: caller.principal.name,
-            applied_at: now,
-          })
-          .execute()
-        await identity.audit(transaction, caller, 'policy.apply', `version ${next}`)
-        await requestJudgementOfAll(transaction, now)
-        return next
-      })
-      parts.wake()
-      return { version, document: body.document, appliedBy: caller.principal.name }
-    },
-  )
-}
-
-async function refuseUnknownKeys(parts: PolicyParts, names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    const key = await parts.database
-      .selectFrom('signing_key')
-      .select('name')
-      .where('name', '=', name)
-      .where('revoked_at', 'is', null)
-      .executeTakeFirst()
-    if (!key) {
-      throw new PolicyFailure(
-        'POLICY_INVALID',
-        `rule signedBy names the key ${name}, which is not trusted; pratique key add ${name} FILE`,
-      )
-    }
-  }
 }
 
 function imageRoutes(app: FastifyInstance, parts: PolicyParts): void {
@@ -186,7 +89,9 @@ async function inspectImage(parts: PolicyParts, named: NamedImage): Promise<Stat
     .where('repository.id', '=', repository.id)
     .where('manifest.digest', '=', manifest.digest)
     .executeTakeFirstOrThrow()
-  const evidence = await gatherEvidence(parts, repository, manifest.digest)
+  const policy = await findEffectivePolicy(database, repository.name)
+  const evidence = await gatherEvidence(parts, repository, manifest.digest, policy)
+  const { verification } = evidence.signatures
   const layers = await scannedLayers(parts, manifest.digest)
   const referrers = await listReferrers(database, repository.id, manifest.digest, { limit: 200 })
   const { status, name, version, newer } = evidence.base
@@ -196,7 +101,10 @@ async function inspectImage(parts: PolicyParts, named: NamedImage): Promise<Stat
     platforms: await platformImages(database, named),
     layers,
     base: { status, ...(name ? { name } : {}), ...(version ? { version } : {}), ...(newer ? { newer } : {}) },
-    signatures: { status: evidence.signatures.status, keys: [...evidence.signatures.keys] },
+    signatures: {
+      status: verification.status,
+      signers: [...new Set(verification.claims.map(({ signer }) => signer))],
+    },
     referrers: referrers.map(({ digest, artifactType }) => ({ digest, artifactType: artifactType ?? '' })),
   }
 }
@@ -219,7 +127,7 @@ function decisionRoutes(app: FastifyInstance, parts: PolicyParts): void {
     const summary =
       kind === 'quarantine'
         ? 'Quarantine an image everywhere'
-        : 'Release an image in its repository, whatever the rules say'
+        : 'Release an image in its repository, whatever the rules say but that on signatures'
     app.post<{ Body: Static<typeof DecisionRequest> }>(
       `/api/v1/${kind}`,
       {
@@ -298,12 +206,7 @@ async function describeVerdict(
     digest: manifest.digest,
     kind: manifest.kind,
     state: verdict?.state ?? 'pending',
-    reasons: (verdict?.reasons ?? []).map((reason) => ({
-      rule: reason.rule,
-      outcome: reason.outcome,
-      message: reason.message,
-      ...(reason.evidence ? { evidence: { ...reason.evidence } } : {}),
-    })),
+    reasons: (verdict?.reasons ?? []).map(showOutcome),
     policyVersion: verdict?.policyVersion ?? 0,
     judgedAt: new Date(verdict?.judgedAt ?? 0).toISOString(),
     ...(verdict?.graceUntil === undefined ? {} : { graceUntil: new Date(verdict.graceUntil).toISOString() }),

@@ -59,6 +59,55 @@ export async function findVerdict(
   )
 }
 
+/** When the rule on signatures last held for a digest in a repository, if ever. */
+export async function signaturesHeldAt(
+  database: Handle,
+  repositoryId: string,
+  digest: string,
+): Promise<number | undefined> {
+  const row = await database
+    .selectFrom('verdict')
+    .select('signatures_held_at')
+    .where('repository_id', '=', repositoryId)
+    .where('digest', '=', digest)
+    .executeTakeFirst()
+  return row?.signatures_held_at ?? undefined
+}
+
+/** The tags under which a digest can be pulled; undefined: all. */
+export async function findAllowedTags(
+  database: Handle,
+  repositoryId: string,
+  digest: string,
+): Promise<readonly string[] | undefined> {
+  const row = await database
+    .selectFrom('verdict')
+    .select('allowed_tags')
+    .where('repository_id', '=', repositoryId)
+    .where('digest', '=', digest)
+    .executeTakeFirst()
+  return row?.allowed_tags ? (JSON.parse(row.allowed_tags) as string[]) : undefined
+}
+
+/** Keeps what the rule on signatures says beside its outcome. */
+export async function saveSignatureStanding(
+  transaction: DatabaseTransaction,
+  repositoryId: string,
+  digest: string,
+  standing: { readonly allowedTags: readonly string[] | undefined; readonly heldAt?: number },
+): Promise<void> {
+  const { allowedTags, heldAt } = standing
+  await transaction
+    .updateTable('verdict')
+    .set({
+      allowed_tags: allowedTags === undefined ? null : JSON.stringify(allowedTags),
+      ...(heldAt === undefined ? {} : { signatures_held_at: heldAt }),
+    })
+    .where('repository_id', '=', repositoryId)
+    .where('digest', '=', digest)
+    .execute()
+}
+
 export async function saveVerdict(
   transaction: DatabaseTransaction,
   repositoryId: string,
@@ -129,15 +178,20 @@ export async function parentsOf(database: Handle, repositoryId: string, digest: 
   return rows.map((row) => row.digest as Digest)
 }
 
-/** The tags that name a digest in a repository; the first 50. */
-export async function tagsOf(database: Handle, repositoryId: string, digest: string): Promise<string[]> {
+/** The tags that name a digest in a repository; the first 50, or as many as are wanted. */
+export async function tagsOf(
+  database: Handle,
+  repositoryId: string,
+  digest: string,
+  limit = 50,
+): Promise<string[]> {
   const rows = await database
     .selectFrom('tag')
     .select('name')
     .where('repository_id', '=', repositoryId)
     .where('digest', '=', digest)
     .orderBy('name')
-    .limit(50)
+    .limit(limit)
     .execute()
   return rows.map(({ name }) => name)
 }

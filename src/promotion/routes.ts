@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
 import { parseImageName } from '../kernel/reference.ts'
+import { countsAgainst, showOutcome } from '../policy/index.ts'
 import { PromotionFailure } from './failures.ts'
 import { promoteImage, type PromotionParts, type PromotionResult } from './promote-image.ts'
 import { NewPromotion, PromotionBody, PromotionList, PromotionQuery } from './wire.ts'
@@ -23,12 +24,14 @@ export function promotionRoutes(app: FastifyInstance, parts: PromotionParts): vo
         response: { 201: PromotionBody },
       },
     },
-    async ({ caller, body }, reply) => {
+    async ({ caller, body, protocol, host }, reply) => {
+      const asked = `${protocol}://${host}`
       const result = await promoteImage(parts, {
         image: body.image,
         to: body.to,
         dryRun: body.dryRun ?? false,
         caller,
+        serverUrl: parts.publicUrl ?? (URL.canParse(asked) ? asked : 'http://localhost'),
       })
       if (result.outcome === 'refused') throw refusal(result)
       return reply.code(201).send(show(result))
@@ -73,7 +76,7 @@ export function promotionRoutes(app: FastifyInstance, parts: PromotionParts): vo
 
 /** Which rules kept it back and how to satisfy each; the whole list stands in the detail. */
 function refusal(result: PromotionResult): PromotionFailure {
-  const why = result.reasons.filter(({ outcome }) => outcome !== 'pass')
+  const why = result.reasons.filter(countsAgainst)
   const isUndecided = why.every(({ outcome }) => outcome === 'undetermined')
   return new PromotionFailure(
     'PROMOTION_REFUSED',
@@ -83,11 +86,5 @@ function refusal(result: PromotionResult): PromotionFailure {
 }
 
 function show(result: PromotionResult): Static<typeof PromotionBody> {
-  const reasons = result.reasons.map((reason) => ({
-    rule: reason.rule,
-    outcome: reason.outcome,
-    message: reason.message,
-    ...(reason.evidence ? { evidence: { ...reason.evidence } } : {}),
-  }))
-  return { ...result, reasons }
+  return { ...result, reasons: result.reasons.map(showOutcome) }
 }

@@ -5,6 +5,9 @@ const Outcome = Type.Object({
   outcome: Type.String(),
   message: Type.String(),
   evidence: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  level: Type.Optional(Type.String()),
+  /** It does not count: `audit` only writes it down, `warn` shows it. */
+  mode: Type.Optional(Type.String()),
 })
 
 export const NewPromotion = Type.Object(

@@ -19,6 +19,9 @@ export const registryFailures = {
   PAGE_INVALID: 400,
   BODY_TIMEOUT: 408,
   TAG_IMMUTABLE: 409,
+  /** The tag is another than the client last saw (RFC 9110, section 13.1.1). */
+  TAG_CHANGED: 412,
+  DENIED: 403,
   RULE_INVALID: 400,
   RULE_UNKNOWN: 404,
 } as const satisfies FailureStatuses

@@ -1,4 +1,4 @@
-import type { Database } from '../database/index.ts'
+import type { Database, DatabaseTransaction } from '../database/index.ts'
 import { hexOf, algorithmOf, isDigest, type Digest } from '../kernel/digest.ts'
 import type { Descriptor } from '../kernel/media-types.ts'
 import type { Tag } from '../kernel/reference.ts'
@@ -13,7 +13,7 @@ const maximumFallbackEntries = 1_000
  * ("Referrers Tag Schema"). `artifactType` is always taken from the manifest itself.
  */
 export async function listReferrers(
-  database: Database,
+  database: Database | DatabaseTransaction,
   repositoryId: string,
   subject: Digest,
   page: { readonly artifactType?: string; readonly after?: string; readonly limit: number },
@@ -45,7 +45,11 @@ export async function listReferrers(
   }))
 }
 
-async function readFallbackTag(database: Database, repositoryId: string, subject: Digest): Promise<string[]> {
+async function readFallbackTag(
+  database: Database | DatabaseTransaction,
+  repositoryId: string,
+  subject: Digest,
+): Promise<string[]> {
   const tag = fallbackTag(subject)
   const digest = await resolveReference(database, repositoryId, { kind: 'tag', tag })
   const index = digest && (await findManifest(database, repositoryId, digest))

@@ -1,12 +1,14 @@
 import { algorithmOf, digestOf, type Digest } from '../kernel/digest.ts'
-import type { Reference, RepositoryName, Tag } from '../kernel/reference.ts'
+import { formatReference, type Reference, type RepositoryName, type Tag } from '../kernel/reference.ts'
 import type { Caller } from '../identity/index.ts'
 import type { DatabaseTransaction } from '../database/index.ts'
 import { ensureRepository } from './ensure-repository.ts'
 import { RegistryFailure } from './failures.ts'
 import { parseManifest, type ParsedManifest } from './parse-manifest.ts'
 import type { RegistryParts } from './parts.ts'
-import { insertManifest, linkManifest, missingReferences, setTag } from './store.ts'
+import { requireAttachment } from './require-writing.ts'
+import { insertManifest, linkManifest, missingReferences, resolveReference, setTag } from './store.ts'
+import type { RepositoryRef } from './types.ts'
 
 export interface PushedManifest {
   readonly digest: Digest
@@ -23,6 +25,10 @@ export interface ManifestToPush {
   readonly contentType: string | undefined
   readonly content: Uint8Array
   readonly caller: Caller
+  /** The caller may attach to what is here, and push nothing else. */
+  readonly isAttachingOnly?: boolean
+  /** What the tag has to point to now; null: it must not be there. */
+  readonly expected?: Digest | null
 }
 
 /**
@@ -32,6 +38,7 @@ export interface ManifestToPush {
 export async function pushManifest(parts: RegistryParts, push: ManifestToPush): Promise<PushedManifest> {
   const { reference, content, caller } = push
   const parsed = parseManifest(content, push.contentType)
+  if (push.isAttachingOnly === true) requireAttachment(parsed, reference, push.repository)
   const digest = digestOf(content, reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256')
   if (reference.kind === 'digest' && reference.digest !== digest) {
     throw new RegistryFailure('DIGEST_INVALID', `the manifest has digest ${digest}, not ${reference.digest}`)
@@ -40,6 +47,7 @@ export async function pushManifest(parts: RegistryParts, push: ManifestToPush): 
   await parts.database.transaction().execute(async (transaction) => {
     const now = parts.clock.now()
     const repository = await ensureRepository(parts, transaction, push.repository, caller)
+    await checkExpected(transaction, repository, push)
     await checkReferences(parts, transaction, repository.id, parsed)
     for (const tag of tags) await parts.events.assertTagMutable(transaction, repository, tag, digest)
     await insertManifest(transaction, digest, parsed, content, now)
@@ -50,6 +58,21 @@ export async function pushManifest(parts: RegistryParts, push: ManifestToPush): 
   })
   parts.events.committed()
   return { digest, subject: parsed.subject, tags }
+}
+
+/** Two clients that add a signature to one tag at the same time do not undo each other. */
+async function checkExpected(
+  transaction: DatabaseTransaction,
+  repository: RepositoryRef,
+  { reference, expected }: ManifestToPush,
+): Promise<void> {
+  if (expected === undefined) return
+  const found = (await resolveReference(transaction, repository.id, reference)) ?? null
+  if (found === expected) return
+  throw new RegistryFailure(
+    'TAG_CHANGED',
+    `${repository.name}:${formatReference(reference)} ${found === null ? 'is not there' : `is ${found}`} now; read it again and repeat the change`,
+  )
 }
 
 /** Everything that the manifest needs has to be in the same repository, with the size that it says. */

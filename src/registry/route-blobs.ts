@@ -69,7 +69,7 @@ export function blobHandlers(parts: RegistryParts): Pick<Handlers, 'blob'> {
     repositoryId: string,
     path: Parameters<typeof get>[0]['path'],
   ): Promise<void> => {
-    if (!(await parts.mayAccess(request.caller, 'push', path.repository))) return
+    if (!(await parts.mayAccess(request.caller, 'sign', path.repository))) return
     const until = parts.clock.now() + parts.limits.blobLeaseMs
     await database.transaction().execute(async (transaction) => {
       if (await findLinkedBlob(transaction, repositoryId, path.digest)) {

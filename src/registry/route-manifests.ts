@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { parseDigest, type Digest } from '../kernel/digest.ts'
 import { Failure } from '../kernel/failure.ts'
 import {
   formatReference,
@@ -5,6 +7,7 @@ import {
   parseTag,
   type Reference,
   type RepositoryName,
+  type Tag,
 } from '../kernel/reference.ts'
 import { deleteManifest } from './delete-content.ts'
 import { RegistryFailure } from './failures.ts'
@@ -12,6 +15,7 @@ import type { RegistryParts } from './parts.ts'
 import type { PullLog } from './pull-log.ts'
 import { pushManifest } from './push-manifest.ts'
 import { readWholeBody } from './read-body.ts'
+import { requireWriting } from './require-writing.ts'
 import type { Handlers } from './routes.ts'
 import { findManifest, findRepository, resolveReference } from './store.ts'
 
@@ -28,7 +32,11 @@ export function manifestHandlers(parts: RegistryParts, pulls: PullLog): Pick<Han
     const repository = await findRepository(database, path.repository)
     const digest = repository && (await resolveReference(database, repository.id, reference))
     if (!repository || !digest) throw unknownManifest(path.repository, path.reference)
-    await parts.pullGate({ caller: request.caller, repository, target: { kind: 'manifest', digest } })
+    await parts.pullGate({
+      caller: request.caller,
+      repository,
+      target: { kind: 'manifest', digest, ...tagOf(reference) },
+    })
     // By digest from here on: a tag that moves meanwhile changes nothing.
     const manifest = await findManifest(database, repository.id, digest)
     if (!manifest) throw unknownManifest(path.repository, path.reference)
@@ -46,7 +54,8 @@ export function manifestHandlers(parts: RegistryParts, pulls: PullLog): Pick<Han
   }
 
   const put: Handlers['manifest']['PUT'] = async ({ path, query, request, reply }) => {
-    await parts.requireAccess(request.caller, 'push', path.repository)
+    await requireWriting(parts, request.caller, path.repository)
+    const mayPush = await parts.mayAccess(request.caller, 'push', path.repository)
     const reference = parseReference(path.reference)
     const tags = query.getAll('tag').map(parseTag)
     if (tags.length > maximumTags) {
@@ -65,6 +74,8 @@ export function manifestHandlers(parts: RegistryParts, pulls: PullLog): Pick<Han
       contentType: request.headers['content-type'],
       content,
       caller: request.caller,
+      isAttachingOnly: !mayPush,
+      ...readPrecondition(request.headers),
     })
     reply
       .code(201)
@@ -85,6 +96,13 @@ export function manifestHandlers(parts: RegistryParts, pulls: PullLog): Pick<Han
   return { manifest: { GET: get, HEAD: get, PUT: put, DELETE: remove } }
 }
 
+/** `if-match: "<digest>"`, or `if-none-match: *` for a tag that must be new (RFC 9110, section 13.1). */
+function readPrecondition(headers: IncomingHttpHeaders): { expected?: Digest | null } {
+  const match = headers['if-match']
+  if (match !== undefined) return { expected: parseDigest(match.replaceAll('"', '')) }
+  return headers['if-none-match'] === '*' ? { expected: null } : {}
+}
+
 /** What cannot be a tag names no manifest: asking for it finds nothing. A malformed digest is an error. */
 function readReference(repository: RepositoryName, text: string): Reference {
   try {
@@ -93,6 +111,10 @@ function readReference(repository: RepositoryName, text: string): Reference {
     if (error instanceof Failure && error.code === 'TAG_INVALID') throw unknownManifest(repository, text)
     throw error
   }
+}
+
+function tagOf(reference: Reference): { tag?: Tag } {
+  return reference.kind === 'tag' ? { tag: reference.tag } : {}
 }
 
 function unknownManifest(repository: RepositoryName, reference: string | Reference): RegistryFailure {

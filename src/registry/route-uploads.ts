@@ -6,6 +6,7 @@ import { mountBlob } from './mount-blob.ts'
 import { parseContentRange } from './parse-headers.ts'
 import type { RegistryParts } from './parts.ts'
 import { readBody } from './read-body.ts'
+import { requireWriting } from './require-writing.ts'
 import type { Handlers } from './routes.ts'
 import type { Upload, Uploads } from './uploads.ts'
 
@@ -16,7 +17,7 @@ export function uploadHandlers(parts: RegistryParts, uploads: Uploads): Pick<Han
   const post: Handlers['uploads']['POST'] = async ({ path, query, request, reply }) => {
     const { caller } = request
     const { repository } = path
-    await parts.requireAccess(caller, 'push', repository)
+    await requireWriting(parts, caller, repository)
     const mount = query.get('mount')
     if (mount !== null) {
       const digest = parseDigest(mount)
@@ -40,13 +41,13 @@ export function uploadHandlers(parts: RegistryParts, uploads: Uploads): Pick<Han
   }
 
   const status: Handlers['upload']['GET'] = async ({ path, request, reply }) => {
-    await parts.requireAccess(request.caller, 'push', path.repository)
+    await requireWriting(parts, request.caller, path.repository)
     const upload = await uploads.get(path.repository, path.id, request.caller)
     return accepted(reply, path.repository, upload.id, upload.offset, 204)
   }
 
   const patch: Handlers['upload']['PATCH'] = async ({ path, request, reply }) => {
-    await parts.requireAccess(request.caller, 'push', path.repository)
+    await requireWriting(parts, request.caller, path.repository)
     const upload = await uploads.get(path.repository, path.id, request.caller)
     checkOrder(request, path.repository, upload)
     const offset = await uploads.append(upload, readBody(request.raw, bodyIdleMs))
@@ -54,7 +55,7 @@ export function uploadHandlers(parts: RegistryParts, uploads: Uploads): Pick<Han
   }
 
   const put: Handlers['upload']['PUT'] = async ({ path, query, request, reply }) => {
-    await parts.requireAccess(request.caller, 'push', path.repository)
+    await requireWriting(parts, request.caller, path.repository)
     const digestText = query.get('digest')
     if (digestText === null) {
       throw new RegistryFailure(
@@ -69,7 +70,7 @@ export function uploadHandlers(parts: RegistryParts, uploads: Uploads): Pick<Han
   }
 
   const cancel: Handlers['upload']['DELETE'] = async ({ path, request, reply }) => {
-    await parts.requireAccess(request.caller, 'push', path.repository)
+    await requireWriting(parts, request.caller, path.repository)
     await uploads.cancel(await uploads.get(path.repository, path.id, request.caller))
     return reply.code(204).send()
   }

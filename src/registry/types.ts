@@ -69,7 +69,12 @@ export type MayAccess = (caller: Caller, action: Action, repository: RepositoryN
 export type PullGate = (request: {
   readonly caller: Caller
   readonly repository: RepositoryRef
-  readonly target: { readonly kind: 'manifest' | 'blob'; readonly digest: Digest }
+  readonly target: {
+    readonly kind: 'manifest' | 'blob'
+    readonly digest: Digest
+    /** The tag by which a manifest was asked for. */
+    readonly tag?: Tag
+  }
 }) => Promise<void>
 
 export interface ManifestPushed {

@@ -2,8 +2,12 @@ import { Failure, type FailureStatuses } from '../kernel/failure.ts'
 
 export const signingFailures = {
   KEY_INVALID: 400,
-  KEY_TAKEN: 409,
-  KEY_UNKNOWN: 404,
+  SIGNER_INVALID: 400,
+  SIGNER_TAKEN: 409,
+  SIGNER_UNKNOWN: 404,
+  /** A tag with signatures that holds something else, or as many as one can. */
+  SIGNATURES_UNREADABLE: 409,
+  SIGNATURES_FULL: 409,
 } as const satisfies FailureStatuses
 
 export class SigningFailure extends Failure<keyof typeof signingFailures> {}

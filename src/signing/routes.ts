@@ -1,122 +1,189 @@
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
-import type { Database, DatabaseTransaction } from '../database/index.ts'
-import type { Identity } from '../identity/index.ts'
+import type { Database } from '../database/index.ts'
+import type { RepositoryName } from '../kernel/reference.ts'
 import { SigningFailure } from './failures.ts'
-import { getServerKey } from './server-key.ts'
-import { parsePublicKey } from './verify-payload.ts'
-import { NewSigningKey, ServerKeyBody, SigningKey, SigningKeyList, SigningKeyParams } from './wire.ts'
+import { getServerKey, rotateServerKey } from './server-key.ts'
+import { addSigner, changeSigner, type SignerParts } from './signers/change-signer.ts'
+import { listSignedImages } from './signers/signed-images.ts'
+import { findStoredSigner, listStoredSigners, type StoredSigner } from './signers/store.ts'
+import {
+  NewSigner,
+  ServerKeyBody,
+  SignedImageList,
+  SignedImagesQuery,
+  SignerBody,
+  SignerChange,
+  SignerList,
+  SignerParams,
+} from './wire.ts'
 
-export interface SigningParts {
+export interface SigningParts extends SignerParts {
   readonly database: Database
-  readonly identity: Identity
-  /** Has every image judged again, in the transaction of the change. */
-  judgeAll(transaction: DatabaseTransaction): Promise<void>
+  /** New work was committed. */
+  readonly wake: () => void
 }
 
-/** The keys whose signatures count. */
-export function signingRoutes(app: FastifyInstance, parts: SigningParts): void {
-  const { database, identity } = parts
-  const path = '/api/v1/signing-keys'
-  const about = (operationId: string, summary: string): object => ({
-    operationId,
-    summary,
-    tags: ['signing'],
-  })
+const path = '/api/v1/signers'
 
+/** Whose signatures, attestations and VEX can count. */
+export function signingRoutes(app: FastifyInstance, parts: SigningParts): void {
+  readingRoutes(app, parts)
+  changingRoutes(app, parts)
+  serverKeyRoutes(app, parts)
+}
+
+function readingRoutes(app: FastifyInstance, { database, identity }: SigningParts): void {
   app.get(
     path,
     {
       schema: {
-        ...about('listSigningKeys', 'Keys whose signatures count'),
-        response: { 200: SigningKeyList },
+        ...about('listSigners', 'Signers of the organisation'),
+        response: { 200: SignerList },
       },
     },
     async ({ caller }) => {
       await identity.requireSignIn(caller)
-      const rows = await database.selectFrom('signing_key').selectAll().orderBy('name').execute()
-      return { items: rows.map(show) }
+      return { items: (await listStoredSigners(database)).map(show) }
     },
   )
 
-  app.get(
-    `${path}/server`,
+  app.get<{ Params: Static<typeof SignerParams> }>(
+    `${path}/:name`,
+    {
+      schema: { ...about('getSigner', 'One signer'), params: SignerParams, response: { 200: SignerBody } },
+    },
+    async ({ caller, params }) => {
+      await identity.requireSignIn(caller)
+      const signer = await findStoredSigner(database, params.name)
+      if (!signer) throw new SigningFailure('SIGNER_UNKNOWN', `there is no signer ${params.name}`)
+      return show(signer)
+    },
+  )
+
+  app.get<{ Params: Static<typeof SignerParams>; Querystring: Static<typeof SignedImagesQuery> }>(
+    `${path}/:name/images`,
     {
       schema: {
-        ...about('getServerKey', 'The public key of what the server states itself, such as SBOMs'),
+        ...about('listSignedImages', 'The images that hang on a signer'),
+        params: SignerParams,
+        querystring: SignedImagesQuery,
+        response: { 200: SignedImageList },
+      },
+    },
+    async ({ caller, params, query }) => {
+      await identity.requireSignIn(caller)
+      const page = {
+        limit: query.n ?? 100,
+        ...(query.last === undefined ? {} : { after: query.last }),
+      }
+      return listSignedImages(database, params.name, page, (repository) =>
+        identity.mayAccess(caller, 'pull', repository as RepositoryName),
+      )
+    },
+  )
+}
+
+function changingRoutes(app: FastifyInstance, parts: SigningParts): void {
+  const { database, identity } = parts
+
+  app.post<{ Body: Static<typeof NewSigner> }>(
+    path,
+    {
+      // Trust stores are larger than other bodies.
+      bodyLimit: 4 * 1024 * 1024,
+      schema: {
+        ...about('addSigner', 'Name a signer whose word can count'),
+        body: NewSigner,
+        response: { 201: SignerBody },
+      },
+    },
+    async ({ caller, body }, reply) => {
+      await identity.requireAdministrator(caller)
+      const { expiresAt, vex = false, ...wanted } = body
+      const signer = await database.transaction().execute((transaction) =>
+        addSigner(parts, transaction, caller, {
+          ...wanted,
+          vex,
+          ...(expiresAt === undefined ? {} : { expiresAt: Date.parse(expiresAt) }),
+        }),
+      )
+      parts.wake()
+      return reply.code(201).send(show(signer))
+    },
+  )
+
+  app.put<{ Params: Static<typeof SignerParams>; Body: Static<typeof SignerChange> }>(
+    `${path}/:name/state`,
+    {
+      schema: {
+        ...about('changeSigner', 'What the signatures of a signer count for from now on'),
+        params: SignerParams,
+        body: SignerChange,
+        response: { 200: SignerBody },
+      },
+    },
+    async ({ caller, params, body }) => {
+      await identity.requireAdministrator(caller)
+      const { revokedFrom, ...change } = body
+      const signer = await database.transaction().execute((transaction) =>
+        changeSigner(parts, transaction, caller, params.name, {
+          ...change,
+          ...(revokedFrom === undefined ? {} : { revokedFrom: Date.parse(revokedFrom) }),
+        }),
+      )
+      parts.wake()
+      return show(signer)
+    },
+  )
+}
+
+function serverKeyRoutes(app: FastifyInstance, parts: SigningParts): void {
+  const { database, identity } = parts
+
+  app.get(
+    '/api/v1/server-key',
+    {
+      schema: {
+        ...about('getServerKey', 'The public key of what the server signs itself: SBOMs, promotions'),
         response: { 200: ServerKeyBody },
       },
     },
     async () => ({ publicKey: (await getServerKey(database, identity.clock)).publicKeyPem }),
   )
 
-  app.post<{ Body: Static<typeof NewSigningKey> }>(
-    path,
+  app.post(
+    '/api/v1/server-key/rotate',
     {
       schema: {
-        ...about('addSigningKey', 'Trust a key'),
-        body: NewSigningKey,
-        response: { 201: SigningKey },
+        ...about('rotateServerKey', 'A new key for the server; the one before still verifies'),
+        response: { 200: ServerKeyBody },
       },
     },
-    async ({ caller, body }, reply) => {
+    async ({ caller }) => {
       await identity.requireAdministrator(caller)
-      const public_key_pem = parsePublicKey(body.publicKey).export({ type: 'spki', format: 'pem' }) as string
-      const row = { name: body.name, public_key_pem, created_at: identity.clock.now(), revoked_at: null }
-      await database.transaction().execute(async (transaction) => {
-        const taken = await transaction
-          .selectFrom('signing_key')
-          .select('name')
-          .where('name', '=', row.name)
-          .executeTakeFirst()
-        if (taken)
-          throw new SigningFailure('KEY_TAKEN', `there is a key ${row.name} already; names are not reused`)
-        await transaction.insertInto('signing_key').values(row).execute()
-        await identity.audit(transaction, caller, 'signing-key.add', row.name)
-        await parts.judgeAll(transaction)
-      })
-      return reply.code(201).send(show(row))
-    },
-  )
-
-  app.delete<{ Params: Static<typeof SigningKeyParams> }>(
-    `${path}/:name`,
-    {
-      schema: {
-        ...about('revokeSigningKey', 'Stop trusting a key, at once and for good'),
-        params: SigningKeyParams,
-        response: { 200: SigningKey },
-      },
-    },
-    async ({ caller, params }) => {
-      await identity.requireAdministrator(caller)
-      return database.transaction().execute(async (transaction) => {
-        const row = await transaction
-          .updateTable('signing_key')
-          .set({ revoked_at: identity.clock.now() })
-          .where('name', '=', params.name)
-          .where('revoked_at', 'is', null)
-          .returningAll()
-          .executeTakeFirst()
-        if (!row) throw new SigningFailure('KEY_UNKNOWN', `there is no trusted key ${params.name}`)
-        await identity.audit(transaction, caller, 'signing-key.revoke', row.name)
-        await parts.judgeAll(transaction)
-        return show(row)
-      })
+      const publicKey = await database
+        .transaction()
+        .execute((transaction) => rotateServerKey(parts, transaction, caller))
+      parts.wake()
+      return { publicKey }
     },
   )
 }
 
-function show(row: {
-  name: string
-  public_key_pem: string
-  created_at: number
-  revoked_at: number | null
-}): Static<typeof SigningKey> {
+function about(operationId: string, summary: string): object {
+  return { operationId, summary, tags: ['signing'] }
+}
+
+function show(signer: StoredSigner): Static<typeof SignerBody> {
+  const { identity, revokedFrom, expiresAt, createdAt, changedAt, ...rest } = signer
   return {
-    name: row.name,
-    publicKey: row.public_key_pem,
-    createdAt: new Date(row.created_at).toISOString(),
-    ...(row.revoked_at === null ? {} : { revokedAt: new Date(row.revoked_at).toISOString() }),
+    ...rest,
+    kind: identity.kind,
+    identity: identity as Static<typeof SignerBody>['identity'],
+    createdAt: new Date(createdAt).toISOString(),
+    changedAt: new Date(changedAt).toISOString(),
+    ...(revokedFrom === undefined ? {} : { revokedFrom: new Date(revokedFrom).toISOString() }),
+    ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
   }
 }

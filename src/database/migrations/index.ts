@@ -11,6 +11,8 @@ import { notifications } from './0009-notifications.ts'
 import { packages } from './0010-packages.ts'
 import { serverKey } from './0011-server-key.ts'
 import { coverage } from './0012-coverage.ts'
+import { signers } from './0013-signers.ts'
+import { projectPolicies } from './0014-project-policies.ts'
 
 /** Every change of the schema, in the order of their names. A released one is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -26,4 +28,6 @@ export const migrations: Record<string, Migration> = {
   '0010-packages': packages,
   '0011-server-key': serverKey,
   '0012-coverage': coverage,
+  '0013-signers': signers,
+  '0014-project-policies': projectPolicies,
 }

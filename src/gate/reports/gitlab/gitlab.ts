@@ -45,8 +45,8 @@ function gitlabTime(text: string): string {
 function messagesOf({ verdict }: GateResult): readonly Part[] {
   return verdict.reasons
     .filter(({ outcome }) => outcome !== 'pass')
-    .map(({ rule, outcome, message }) => ({
-      level: outcome === 'fail' ? 'warn' : 'fatal',
+    .map(({ rule, outcome, message, mode }) => ({
+      level: mode ? 'info' : outcome === 'fail' ? 'warn' : 'fatal',
       value: cleanLine(`${rule}: ${message}`),
     }))
 }

@@ -14,6 +14,7 @@ import {
 import type { ReportFormat } from '../types.ts'
 import { html, Markup } from './escape-html.ts'
 import { contentSecurityPolicy, script, style } from './page-assets.ts'
+import { wordOf } from '../word-of.ts'
 
 /** One page with all it needs in it, that may be opened from a disk or kept as a build's artefact. */
 export const htmlReport: ReportFormat = {
@@ -59,7 +60,7 @@ function describeImage(image: GateResult): Markup {
     <p class="state ${verdict.state}">${verdict.state}</p>
     ${describeList(
       'Rules',
-      verdict.reasons.map(({ rule, outcome, message }) => `${outcome} – ${rule}: ${message}`),
+      verdict.reasons.map((reason) => `${wordOf(reason)} – ${reason.rule}: ${reason.message}`),
     )}
     ${describeList('What to change', advice)} ${describeList('Not known', tellGaps(image))}
     ${image.report ? describeFindings(findings) : []}

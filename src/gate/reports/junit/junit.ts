@@ -4,6 +4,7 @@ import type { GateResult } from '../../types.ts'
 import { cleanLine } from '../clean-line.ts'
 import { advisoryUrl, acceptedException, findingsOf, imagesOf, tellFix } from '../tell-findings.ts'
 import type { ReportFormat } from '../types.ts'
+import { wordOf } from '../word-of.ts'
 
 type Builder = ReturnType<typeof Create>
 
@@ -36,15 +37,17 @@ function addRules(root: Builder, image: GateResult): void {
   const suite = root.ele('testsuite', {
     name: `policy: ${nameOf(image)}`,
     tests: reasons.length,
-    failures: reasons.filter(({ outcome }) => outcome === 'fail').length,
-    errors: reasons.filter(({ outcome }) => outcome === 'undetermined').length,
-    skipped: 0,
+    failures: reasons.filter((reason) => wordOf(reason) === 'fail').length,
+    errors: reasons.filter((reason) => wordOf(reason) === 'undetermined').length,
+    skipped: reasons.filter((reason) => ['warn', 'audit'].includes(wordOf(reason))).length,
   })
-  for (const { rule, outcome, message } of reasons) {
-    const test = suite.ele('testcase', { classname: 'policy', name: cleanLine(rule) })
-    const attributes = { message: cleanLine(message), type: outcome }
-    if (outcome === 'fail') test.ele('failure', attributes)
-    else if (outcome === 'undetermined') test.ele('error', attributes)
+  for (const reason of reasons) {
+    const test = suite.ele('testcase', { classname: 'policy', name: cleanLine(reason.rule) })
+    const [word, message] = [wordOf(reason), cleanLine(reason.message)]
+    if (word === 'fail') test.ele('failure', { message, type: word })
+    else if (word === 'undetermined') test.ele('error', { message, type: word })
+    // Not met, and it does not count.
+    else if (word !== 'pass') test.ele('skipped', { message: `${word}: ${message}` })
   }
 }
 

@@ -11,6 +11,7 @@ import {
   tellInventory,
 } from '../tell-findings.ts'
 import type { ReportFormat } from '../types.ts'
+import { wordOf } from '../word-of.ts'
 
 /** A comment has a limit of its own; the whole list is in the other formats. */
 const maximumFindings = 50
@@ -36,7 +37,7 @@ function tellImage(image: GateResult): readonly string[] {
     '',
     `${code(tellInventory(image))}${image.report ? ` — ${tellCounts(findings)}` : ''}`,
     '',
-    ...some(image.verdict.reasons.map((one) => `- ${one.outcome}: ${code(`${one.rule}: ${one.message}`)}`)),
+    ...some(image.verdict.reasons.map((one) => `- ${wordOf(one)}: ${code(`${one.rule}: ${one.message}`)}`)),
     ...some(tellGaps(image).map((gap) => `- ${code(gap)}`)),
     ...(first === undefined ? [] : ['', '**What to change**', '']),
     ...some([first, ...more].filter((one) => one !== undefined).map((one) => `- ${code(one)}`)),

@@ -48,8 +48,8 @@ function automationId({ target }: GateResult): string {
 function notificationsOf({ verdict }: GateResult): readonly Part[] {
   return verdict.reasons
     .filter(({ outcome }) => outcome !== 'pass')
-    .map(({ rule, outcome, message }) => ({
-      level: outcome === 'fail' ? 'error' : 'warning',
+    .map(({ rule, outcome, message, mode }) => ({
+      level: mode ? 'note' : outcome === 'fail' ? 'error' : 'warning',
       message: { text: cleanLine(`${rule}: ${message}`) },
     }))
 }

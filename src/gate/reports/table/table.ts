@@ -11,6 +11,7 @@ import {
 } from '../tell-findings.ts'
 import type { ReportFormat } from '../types.ts'
 import { layOutTable, wrapItem } from './lay-out-table.ts'
+import { wordOf } from '../word-of.ts'
 
 const width = 80
 const maximumGaps = 10
@@ -82,7 +83,9 @@ function placeOf(finding: Finding): string {
 function tellVerdict({ verdict }: GateResult): readonly string[] {
   return [
     verdict.state.toUpperCase(),
-    ...verdict.reasons.flatMap(({ rule, outcome, message }) => item(`${rule}: ${message}`, `  ${outcome}  `)),
+    ...verdict.reasons.flatMap((reason) =>
+      item(`${reason.rule}: ${reason.message}`, `  ${wordOf(reason)}  `),
+    ),
   ]
 }
 
