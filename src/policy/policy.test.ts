@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { digestOf } from '../kernel/digest.ts'
@@ -7,6 +9,7 @@ import { decideVerdict } from './decide-verdict.ts'
 import { joinIndex } from './judge.ts'
 import { stageOf } from './levels/effective-policy.ts'
 import { defaultPolicyText, parsePolicy, type Rules } from './policy-document.ts'
+import { parseProjectPolicy, refuseLooserProject } from './project-document.ts'
 import { evaluatePolicy } from './rules/index.ts'
 import type { Evidence, ManualDecision, RuleOutcome, Verdict } from './types.ts'
 
@@ -355,3 +358,14 @@ const mistakes: readonly [text: string, message: RegExp][] = [
 for (const [text, message] of mistakes) {
   test(`refused: ${JSON.stringify(text.slice(0, 60))}`, () => assert.throws(() => parsePolicy(text), message))
 }
+
+test('the examples of docs/policy.md are a policy and one of a project that it takes', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/policy.md'), 'utf8')
+  const [organisation = '', project = ''] = Array.from(
+    page.matchAll(/^```yaml\n([\s\S]*?)^```/gm),
+    ([, text = '']) => text,
+  )
+  assert.doesNotThrow(() =>
+    refuseLooserProject(parsePolicy(organisation), 'shop', parseProjectPolicy(project, 'shop')),
+  )
+})

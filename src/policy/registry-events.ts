@@ -6,7 +6,7 @@ import { subjectOfSignatureTag } from '../signing/index.ts'
 import { decideVerdict } from './decide-verdict.ts'
 import { nothingToRun, requestJudgement } from './judge.ts'
 import { findEffectivePolicy } from './project-policy.ts'
-import { currentPolicy, findManualDecision, findVerdict, saveVerdict } from './store.ts'
+import { childrenOf, currentPolicy, findManualDecision, findVerdict, saveVerdict } from './store.ts'
 import type { RuleOutcome } from './types.ts'
 
 /**
@@ -24,6 +24,8 @@ export async function judgePushedManifest(
   for (const signed of new Set(subjects)) {
     if (!signed) continue
     await requestJudgement(transaction, signed, now)
+    // What is signed of an index is signed of what it lists.
+    for (const child of await childrenOf(transaction, signed)) await requestJudgement(transaction, child, now)
     // What was signed may itself say something of an image, as a VEX document does.
     const about = (await findManifestAnywhere(transaction, signed))?.subject
     if (about) await requestJudgement(transaction, about, now)

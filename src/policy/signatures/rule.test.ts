@@ -422,7 +422,9 @@ describe('the rule on signatures', () => {
       ]),
       now,
     })
-    const { clauses } = outcome?.evidence as { clauses: { claims: Record<string, unknown>[] }[] }
+    const { clauses } = (outcome ?? assert.fail()).evidence as {
+      clauses: { claims: Record<string, unknown>[] }[]
+    }
     const [alice, carol] = clauses[0]?.claims ?? []
     assert.match(String(alice?.['time']), /\(transparency log\)$/)
     assert.equal(alice?.['reference'], 'r.example/prod/shop:1.0')

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { createPublicKey, X509Certificate } from 'node:crypto'
 import type { X509Certificate as SigstoreCertificate } from '@sigstore/core'
 import { algorithmOfKey } from '../../keys/verification-key.ts'
 import type { VerificationKey } from '../../types.ts'
@@ -33,7 +33,8 @@ export async function readCertificate(der: Buffer): Promise<SigningCertificate> 
     const certificate = new X509Certificate(der)
     checkPurpose(parsed, certificate)
     const issuer = readIssuer(parsed)
-    const key = certificate.publicKey
+    // Of the same reading over which the signature of its authority will be verified.
+    const key = createPublicKey({ key: parsed.publicKey, format: 'der', type: 'spki' })
     return {
       der,
       parsed,

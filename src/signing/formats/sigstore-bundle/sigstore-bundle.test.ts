@@ -351,7 +351,7 @@ for (const [name, status, why, bundle, setting] of attacks) {
   test(`a bundle with ${name} is ${status}`, async () => {
     const outcome = await judge(bundle, setting)
     assert.equal(outcome.status, status, JSON.stringify(outcome))
-    assert.match((outcome).why, why)
+    assert.match(outcome.why, why)
   })
 }
 
