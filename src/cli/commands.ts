@@ -6,6 +6,7 @@ import { completionCommand } from './completion.ts'
 import { exceptionCommands } from './exception-commands.ts'
 import { imageCommands } from './image-commands.ts'
 import { maintenanceCommands } from './maintenance-commands.ts'
+import { nodeCommands } from './node-commands.ts'
 import { notificationCommands } from './notification-commands.ts'
 import { packageCommand } from './package-command.ts'
 import { policyCommands } from './policy-commands.ts'
@@ -13,7 +14,9 @@ import { pushCommand } from './push-command.ts'
 import { sbomCommand } from './sbom-command.ts'
 import { scanCommand } from './scan-command.ts'
 import { serveCommand } from './serve-command.ts'
+import { signCommands } from './sign-command.ts'
 import { signerCommands } from './signer-commands.ts'
+import { verifyCommands } from './verify-command.ts'
 import { vulndbCommands } from './vulndb-commands.ts'
 
 /** What every command is given. */
@@ -35,7 +38,10 @@ export const commands: readonly ((program: Command, context: Context) => void)[]
   packageCommand,
   pushCommand,
   policyCommands,
+  signCommands,
+  verifyCommands,
   signerCommands,
+  nodeCommands,
   exceptionCommands,
   accessCommands,
   maintenanceCommands,

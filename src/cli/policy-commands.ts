@@ -3,6 +3,7 @@ import type { BaseImage } from '../baseimages/wire.ts'
 import type { CheckBody, EffectiveBody, PolicyBody } from '../policy/wire.ts'
 import { CommandError, exitCodes } from './client.ts'
 import type { Context } from './commands.ts'
+import { exportCommand } from './export-command.ts'
 import { policyTestCommand } from './policy-test-command.ts'
 import { colour, formatTable, print, printJson, shortDigest, wrap } from './print.ts'
 import { readText } from './read-text.ts'
@@ -46,6 +47,7 @@ export function policyCommands(program: Command, context: Context): void {
       printWarnings(applied.warnings ?? [])
     })
   policyTestCommand(policy, context)
+  exportCommand(policy, context)
   baseCommands(program, context)
 }
 

@@ -6,8 +6,8 @@ import { readText } from './read-text.ts'
 /** How a signer is named on a command line. */
 export interface IdentityOptions {
   readonly key?: string
-  readonly certificateIdentity?: string
-  readonly certificateIdentityGlob?: string
+  readonly identity?: string
+  readonly identityGlob?: string
   readonly issuer?: string
   readonly trustedRoot?: string
   readonly ca?: readonly string[]
@@ -23,8 +23,8 @@ export interface IdentityOptions {
 export function withIdentity(command: Command): Command {
   return command
     .option('--key <file>', 'public key in PEM: ECDSA, RSA or Ed25519')
-    .option('--certificate-identity <name>', 'name in the certificate: e-mail, URI or DNS name')
-    .option('--certificate-identity-glob <pattern>', 'the same with * and **, over the whole name')
+    .option('--identity <name>', 'name in the certificate: e-mail, URI or DNS name')
+    .option('--identity-glob <name>', 'the same with * and **, over the whole name')
     .option('--issuer <url>', 'OIDC issuer in the certificate')
     .option('--trusted-root <file>', "Sigstore's trusted_root.json of a certificate or a key")
     .option('--ca <file...>', 'authorities of a PKI in PEM, in place of --trusted-root')
@@ -39,7 +39,7 @@ export function withIdentity(command: Command): Command {
 /** The identity that the options name. Exactly one kind has to be named. */
 export async function readIdentity(options: IdentityOptions): Promise<IdentityBody> {
   const isCertificate =
-    options.certificateIdentity !== undefined || options.certificateIdentityGlob !== undefined
+    options.identity !== undefined || options.identityGlob !== undefined
   const kinds = [
     // A key may have a trusted root beside it, for the times that logs prove.
     options.key !== undefined,
@@ -49,7 +49,7 @@ export async function readIdentity(options: IdentityOptions): Promise<IdentityBo
   ]
   if (kinds.filter(Boolean).length !== 1) {
     throw new CommandError(
-      'name one signer: --key, --certificate-identity[-glob], --notation-ca or --gpg-key',
+      'name one signer: --key, --identity[-glob], --notation-ca or --gpg-key',
     )
   }
   if (options.gpgKey !== undefined) return { kind: 'openpgp', publicKey: readText(options.gpgKey) }
@@ -77,15 +77,15 @@ function readNotation({ notationCa = [], notationSubject, tsa = [] }: IdentityOp
 }
 
 async function readCertificate(options: IdentityOptions): Promise<IdentityBody> {
-  const { certificateIdentity, certificateIdentityGlob, issuer, withoutLog, withoutSct } = options
-  if (certificateIdentity !== undefined && certificateIdentityGlob !== undefined) {
-    throw new CommandError('give --certificate-identity or --certificate-identity-glob, not both')
+  const { identity, identityGlob, issuer, withoutLog, withoutSct } = options
+  if (identity !== undefined && identityGlob !== undefined) {
+    throw new CommandError('give --identity or --identity-glob, not both')
   }
   return {
     kind: 'certificate',
     trustedRoot: await readTrustedRoot(options),
-    subject: (certificateIdentity ?? certificateIdentityGlob) as string,
-    match: certificateIdentity === undefined ? 'glob' : 'exact',
+    subject: (identity ?? identityGlob) as string,
+    match: identity === undefined ? 'glob' : 'exact',
     ...(issuer === undefined ? {} : { issuer }),
     ...(withoutLog ? { withoutLog } : {}),
     ...(withoutSct ? { withoutSct } : {}),

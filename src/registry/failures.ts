@@ -22,6 +22,8 @@ export const registryFailures = {
   /** The tag is another than the client last saw (RFC 9110, section 13.1.1). */
   TAG_CHANGED: 412,
   DENIED: 403,
+  SIGNATURE_INVALID: 400,
+  SIGNATURES_FULL: 409,
   RULE_INVALID: 400,
   RULE_UNKNOWN: 404,
 } as const satisfies FailureStatuses

@@ -2,7 +2,10 @@ import { parseDigest, type Digest } from '../kernel/digest.ts'
 import { KernelFailure } from '../kernel/failure.ts'
 import { parseRepositoryName, type RepositoryName } from '../kernel/reference.ts'
 
-/** What a path below `/v2/` names (distribution-spec, "Endpoints"). The manifest reference is still text. */
+/**
+ * What a path below `/v2/` names (distribution-spec, "Endpoints"), and the one of the signature extension. The manifest
+ * reference is still text.
+ */
 export type RegistryPath =
   | { readonly kind: 'base' }
   | { readonly kind: 'catalog' }
@@ -12,6 +15,7 @@ export type RegistryPath =
   | { readonly kind: 'uploads'; readonly repository: RepositoryName }
   | { readonly kind: 'upload'; readonly repository: RepositoryName; readonly id: string }
   | { readonly kind: 'referrers'; readonly repository: RepositoryName; readonly digest: Digest }
+  | { readonly kind: 'signatures'; readonly repository: RepositoryName; readonly digest: Digest }
 
 /**
  * Reads a request path. Undefined: no endpoint has this form. Throws NAME_INVALID or DIGEST_INVALID.
@@ -20,6 +24,7 @@ export type RegistryPath =
 export function parsePath(path: string): RegistryPath | undefined {
   if (path === '/v2' || path === '/v2/') return { kind: 'base' }
   if (path === '/v2/_catalog') return { kind: 'catalog' }
+  if (path.startsWith(extensionRoot)) return parseExtensionPath(path.slice(extensionRoot.length))
   const parts = path.slice('/v2/'.length).split('/').map(decodePart)
   const last = parts.at(-1) as string
   const word = parts.at(-2)
@@ -37,6 +42,15 @@ export function parsePath(path: string): RegistryPath | undefined {
   if (word !== 'blobs') return undefined
   if (last === 'uploads') return { kind: 'uploads', repository: nameOf(parts, 2) }
   return { kind: 'blob', repository: nameOf(parts, 2), digest: parseDigest(last) }
+}
+
+const extensionRoot = '/extensions/v2/'
+
+/** `<name>/signatures/<digest>` (containers/image, "X-Registry-Supports-Signatures"). */
+function parseExtensionPath(path: string): RegistryPath | undefined {
+  const parts = path.split('/').map(decodePart)
+  if (parts.at(-2) !== 'signatures') return undefined
+  return { kind: 'signatures', repository: nameOf(parts, 2), digest: parseDigest(parts.at(-1) as string) }
 }
 
 function nameOf(parts: readonly string[], without: number): RepositoryName {

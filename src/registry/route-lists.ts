@@ -18,6 +18,8 @@ export function listHandlers(
   const { database, limits } = parts
 
   const base: Handlers['base']['GET'] = async ({ request, reply }) => {
+    // Before the sign-in: containers/image looks for it on the answer that challenges it.
+    reply.header('x-registry-supports-signatures', '1')
     await parts.requireSignIn(request.caller)
     return reply.type('application/json').send('{}')
   }

@@ -7,6 +7,7 @@ import { RegistryFailure } from './failures.ts'
 import { parsePath, type RegistryPath } from './parse-path.ts'
 import type { RegistryParts } from './parts.ts'
 import { PullLog } from './pull-log.ts'
+import { signatureHandlers } from './signature-extension/route-signatures.ts'
 import { Uploads } from './uploads.ts'
 
 /** One request to the registry: where it goes, its query, and who asks. */
@@ -26,7 +27,7 @@ export type Handlers = { readonly [Kind in RegistryPath['kind']]: Readonly<Recor
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
-/** Serves `/v2/` (distribution-spec, "API"). Gives a function that writes down what is still in memory. */
+/** Serves `/v2/` (distribution-spec, "API") and its signature extension. Gives a function that writes down what is still in memory. */
 export function registryRoutes(app: FastifyInstance, parts: RegistryParts): { close(): Promise<void> } {
   const pulls = new PullLog(parts.database, parts.log)
   const uploads = new Uploads(parts)
@@ -35,6 +36,7 @@ export function registryRoutes(app: FastifyInstance, parts: RegistryParts): { cl
     ...manifestHandlers(parts, pulls),
     ...blobHandlers(parts),
     ...uploadHandlers(parts, uploads),
+    ...signatureHandlers(parts),
   }
   void app.register(async (scope) => {
     // Bodies are read as streams by those who know their limit.
@@ -44,6 +46,7 @@ export function registryRoutes(app: FastifyInstance, parts: RegistryParts): { cl
       dispatch(handlers, request, reply)
     scope.route({ method: [...methods], url: '/v2', handler, schema: { hide: true } })
     scope.route({ method: [...methods], url: '/v2/*', handler, schema: { hide: true } })
+    scope.route({ method: [...methods], url: '/extensions/v2/*', handler, schema: { hide: true } })
   })
   return { close: () => pulls.close() }
 }

@@ -2,7 +2,7 @@ import { createHash, createPublicKey, sign } from 'node:crypto'
 import type { ServerKey } from './server-key.ts'
 
 export const bundleMediaType = 'application/vnd.dev.sigstore.bundle.v0.3+json'
-const statementType = 'application/vnd.in-toto+json'
+export const statementType = 'application/vnd.in-toto+json'
 
 /** What a statement is about and says (in-toto attestation framework, "Statement v1"). */
 export interface Statement {
@@ -11,26 +11,26 @@ export interface Statement {
   readonly predicate: unknown
 }
 
-/**
- * Signs a statement: a DSSE envelope in a Sigstore bundle (version 0.3) whose key is named by the digest of its
- * public half, as cosign does it for plain keys.
- */
-export function signStatement({ privateKey, publicKeyPem }: ServerKey, statement: Statement): Buffer {
-  const { subject, predicateType, predicate } = statement
+/** The bytes of a statement (in-toto attestation framework, "Statement v1"). */
+export function encodeStatement({ subject, predicateType, predicate }: Statement): Buffer {
   const colon = subject.digest.indexOf(':')
-  const payload = Buffer.from(
+  const digest = { [subject.digest.slice(0, colon)]: subject.digest.slice(colon + 1) }
+  return Buffer.from(
     JSON.stringify({
       _type: 'https://in-toto.io/Statement/v1',
-      subject: [
-        {
-          name: subject.name,
-          digest: { [subject.digest.slice(0, colon)]: subject.digest.slice(colon + 1) },
-        },
-      ],
+      subject: [{ name: subject.name, digest }],
       predicateType,
       predicate,
     }),
   )
+}
+
+/**
+ * Signs a statement with the server's key: a DSSE envelope in a Sigstore bundle (version 0.3) whose key is named by
+ * the digest of its public half, as cosign does it for plain keys.
+ */
+export function signStatement({ privateKey, publicKeyPem }: ServerKey, statement: Statement): Buffer {
+  const payload = encodeStatement(statement)
   const der = createPublicKey(publicKeyPem).export({ type: 'spki', format: 'der' })
   return Buffer.from(
     JSON.stringify({

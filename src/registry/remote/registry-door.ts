@@ -2,56 +2,87 @@ import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { GateFailure } from '../failures.ts'
+import { RemoteFailure } from './failures.ts'
 
 const timeoutMs = 600_000
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+)(:\d+)?$/
 
-/** One repository of a registry, for reading: the protocol's challenge, token and redirects. */
+/** How a registry is reached, where that is not what docker would do. */
+export interface DoorOptions {
+  /** URL of the registry; HTTPS, or plain HTTP on this machine, when not given. */
+  readonly server?: string
+  /** The sign-in; that of docker, podman or the environment when not given. */
+  readonly credentials?: { readonly username: string; readonly password: string }
+  /** Ends every request. */
+  readonly signal?: AbortSignal
+}
+
+export interface DoorRequest {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+/** One repository of a registry: the protocol's challenge, token and redirects. */
 export class RegistryDoor {
   readonly #base: string
   readonly #host: string
   readonly #basic: string | undefined
+  readonly #signal: AbortSignal | undefined
   #authorization: string | undefined
 
-  private constructor(host: string, name: string, basic: string | undefined) {
+  private constructor(host: string, name: string, basic: string | undefined, options: DoorOptions) {
     this.#host = host
     // As docker does: plain HTTP for this machine only.
-    this.#base = `${loopback.test(host) ? 'http' : 'https'}://${host}/v2/${name}/`
+    const server = options.server ?? `${loopback.test(host) ? 'http' : 'https'}://${host}`
+    this.#base = `${server.replace(/\/$/, '')}/v2/${name}/`
     this.#basic = basic
+    this.#signal = options.signal
   }
 
   /** Opens a repository with the sign-in that docker, podman or the environment keeps for its host. */
-  static async open(host: string, name: string): Promise<RegistryDoor> {
-    return new RegistryDoor(host, name, (await findCredentials(host)) ?? undefined)
+  static async open(host: string, name: string, options: DoorOptions = {}): Promise<RegistryDoor> {
+    const { credentials } = options
+    const basic = credentials
+      ? Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')
+      : await findCredentials(host)
+    return new RegistryDoor(host, name, basic, options)
   }
 
   /** What is at a path of the repository; undefined when it is not there. */
   async find(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response | undefined> {
-    const answer = await this.#ask(path, headers)
+    const answer = await this.send(path, { headers })
     if (answer.status === 404) return undefined
     if (answer.ok) return answer
+    throw await this.refusal(path, answer)
+  }
+
+  /** Asks for a path of the repository, or for an absolute URL of the registry, signing in when it says so. */
+  async send(path: string, request: DoorRequest = {}): Promise<Response> {
+    return this.#ask(path, request)
+  }
+
+  /** What an answer that is not good says, as a failure. */
+  async refusal(path: string, answer: Response): Promise<RemoteFailure> {
     const text = (await answer.text()).slice(0, 300)
-    throw new GateFailure(
-      'TARGET_UNREACHABLE',
-      `${this.#host} answered ${answer.status} for ${path}: ${text}`,
-    )
+    const message = `${this.#host} answered ${answer.status} for ${path}: ${text}`
+    return new RemoteFailure('TARGET_UNREACHABLE', message, answer.status)
   }
 
   /** What is at a path of the repository. Throws TARGET_UNREACHABLE when it is not there. */
   async get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
     const answer = await this.find(path, headers)
     if (answer) return answer
-    throw new GateFailure('TARGET_UNREACHABLE', `${this.#host} has no ${path}`)
+    throw new RemoteFailure('TARGET_UNREACHABLE', `${this.#host} has no ${path}`)
   }
 
-  async #ask(path: string, headers: Readonly<Record<string, string>>): Promise<Response> {
-    const answer = await this.#fetch(new URL(path, this.#base), headers)
+  async #ask(path: string, request: DoorRequest): Promise<Response> {
+    const answer = await this.#fetch(new URL(path, this.#base), request)
     if (answer.status !== 401) return answer
     // Tokens end, and an old one is nobody else's business.
     this.#authorization = undefined
     this.#authorization = await this.#signIn(answer.headers.get('www-authenticate') ?? '')
-    return this.#fetch(new URL(path, this.#base), headers)
+    return this.#fetch(new URL(path, this.#base), request)
   }
 
   /** Docker's token authentication, or Basic where the registry asks for that. */
@@ -63,7 +94,10 @@ export class RegistryDoor {
     const realm = fields.get('realm')
     if (realm === undefined) return this.#basic ? `Basic ${this.#basic}` : ''
     if (!URL.canParse(realm)) {
-      throw new GateFailure('TARGET_UNREACHABLE', `${this.#host} asks for a sign-in at no address: ${realm}`)
+      throw new RemoteFailure(
+        'TARGET_UNREACHABLE',
+        `${this.#host} asks for a sign-in at no address: ${realm}`,
+      )
     }
     const url = new URL(realm)
     for (const name of ['service', 'scope']) {
@@ -80,7 +114,7 @@ export class RegistryDoor {
       access_token?: string
     }
     if (!answer.ok || (token ?? accessToken) === undefined) {
-      throw new GateFailure(
+      throw new RemoteFailure(
         'TARGET_UNREACHABLE',
         `${url.host} gave no token (${answer.status}); sign in first`,
       )
@@ -88,17 +122,22 @@ export class RegistryDoor {
     return `Bearer ${token ?? accessToken}`
   }
 
-  async #fetch(url: URL, headers: Readonly<Record<string, string>>, basic?: string): Promise<Response> {
-    const authorization = basic === undefined ? this.#authorization : `Basic ${basic}`
+  async #fetch(url: URL, { method = 'GET', headers, body }: DoorRequest, basic?: string): Promise<Response> {
+    // Where an upload goes, or the next page is, the registry says: a token is for nobody else.
+    const isOwn = url.host === new URL(this.#base).host
+    const token = isOwn ? this.#authorization : undefined
+    const authorization = basic === undefined ? token : `Basic ${basic}`
     try {
       // fetch itself drops the authorization when a redirect leads to another host.
       return await fetch(url, {
+        method,
         headers: { ...headers, ...(authorization ? { authorization } : {}) },
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(this.#signal ? [this.#signal] : [])]),
+        ...(body ? { body: body as Uint8Array<ArrayBuffer> } : {}),
       })
     } catch (error) {
       const { cause } = error as { cause?: Error }
-      throw new GateFailure(
+      throw new RemoteFailure(
         'TARGET_UNREACHABLE',
         `${url.host} cannot be reached: ${cause?.message ?? String(error)}`,
       )
@@ -138,7 +177,7 @@ async function findCredentials(host: string): Promise<string | undefined> {
       const auth = (JSON.parse(text) as AuthFile).auths?.[host]?.auth
       if (auth !== undefined && auth !== '') return auth
     } catch {
-      throw new GateFailure('TARGET_INVALID', `${file} is not JSON`)
+      throw new RemoteFailure('TARGET_INVALID', `${file} is not JSON`)
     }
   }
   return undefined

@@ -1,0 +1,242 @@
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { isDigest, type Digest } from '../../kernel/digest.ts'
+import { mediaTypes } from '../../kernel/media-types.ts'
+import {
+  fallbackTagOf,
+  RemoteFailure,
+  type RemoteManifest,
+  type RemoteRepository,
+} from '../../registry/offline.ts'
+import { attestationTag, signatureTag } from '../collect-attachments.ts'
+import { SigningFailure } from '../failures.ts'
+import type { Subject } from '../types.ts'
+import { bundleReferrer, legacyAttestation, legacySignature, type BuiltAttachment } from './attachments.ts'
+import { signaturePredicateType, simpleSigningPayload } from './payloads.ts'
+import { signBytesBy, signStatementBy } from './sign-content.ts'
+import type { Signatory } from './signatory.ts'
+
+/** Both are written unless only one is wanted: cosign 3 reads bundles first, containers/image only the tag. */
+export const signatureForms = ['bundle', 'legacy'] as const
+export type SignatureForm = (typeof signatureForms)[number]
+
+export interface SignRequest {
+  readonly repository: RemoteRepository
+  /** Tag or digest; resolved once. */
+  readonly reference: string
+  readonly signatory: Signatory
+  readonly forms: readonly SignatureForm[]
+  /** Sign every platform of an index too: containers/image asks about the platform, containerd about the index. */
+  readonly recursive: boolean
+  readonly now: number
+}
+
+/** One manifest that was signed, and what now hangs on it. */
+export interface SignedSubject {
+  readonly subject: Digest
+  readonly platform?: string
+  readonly attachments: readonly {
+    readonly form: SignatureForm
+    readonly digest: Digest
+    readonly tag?: string
+  }[]
+}
+
+const maximumChildren = 200
+const maximumAttempts = 5
+
+const Index = Type.Object({
+  manifests: Type.Array(
+    Type.Object({
+      digest: Type.String(),
+      platform: Type.Optional(Type.Object({ os: Type.String(), architecture: Type.String() })),
+    }),
+  ),
+})
+
+/** Signs an image under the name by which it was asked for, and pushes the signatures. */
+export async function signImage(request: SignRequest): Promise<SignedSubject[]> {
+  const { now, signatory } = request
+  return forEachSubject(request, async (subject, name) => {
+    const attachments: PushedForm[] = []
+    if (request.forms.includes('bundle')) {
+      const statement = {
+        subject: { name, digest: subject.digest },
+        predicateType: signaturePredicateType,
+        predicate: {},
+      }
+      const { bundle } = await signStatementBy(signatory, statement)
+      const built = bundleReferrer(bundle, signaturePredicateType, subject, now)
+      attachments.push(await pushReferrer(request.repository, built, subject))
+    }
+    if (request.forms.includes('legacy')) {
+      const payload = simpleSigningPayload(subject.digest, name, now)
+      const { signature, annotations } = await signBytesBy(signatory, payload)
+      attachments.push(
+        await addToTag(request.repository, signatureTag(subject.digest), (existing) =>
+          legacySignature(existing, payload, signature, subject.digest, annotations),
+        ),
+      )
+    }
+    return attachments
+  })
+}
+
+/** Attests something of an image: the predicate of an in-toto statement. */
+export async function attestImage(
+  request: SignRequest & { readonly predicateType: string; readonly predicate: unknown },
+): Promise<SignedSubject[]> {
+  const { now, predicateType, predicate, repository } = request
+  return forEachSubject(request, async (subject, name) => {
+    const attachments: PushedForm[] = []
+    const statement = { subject: { name, digest: subject.digest }, predicateType, predicate }
+    const made = await signStatementBy(request.signatory, statement)
+    if (request.forms.includes('bundle')) {
+      const built = bundleReferrer(made.bundle, predicateType, subject, now)
+      attachments.push(await pushReferrer(repository, built, subject))
+    }
+    if (request.forms.includes('legacy')) {
+      attachments.push(
+        await addToTag(repository, attestationTag(subject.digest), (existing) =>
+          legacyAttestation(existing, made.envelope, predicateType, subject.digest, made.annotations),
+        ),
+      )
+    }
+    return attachments
+  })
+}
+
+type PushedForm = SignedSubject['attachments'][number]
+
+async function forEachSubject(
+  { repository, reference, recursive }: SignRequest,
+  attach: (subject: Subject, name: string) => Promise<PushedForm[]>,
+): Promise<SignedSubject[]> {
+  const root = await getManifest(repository, reference)
+  const tag = isDigest(reference) ? '' : `:${reference}`
+  const name = `${repository.host}/${repository.name}${tag}`
+  const signed: SignedSubject[] = []
+  for (const { manifest, platform } of await subjectsOf(repository, root, recursive)) {
+    const { digest, mediaType, bytes } = manifest
+    const attachments = await attach({ digest, mediaType, size: bytes.length }, name)
+    signed.push({ subject: digest, ...(platform === undefined ? {} : { platform }), attachments })
+  }
+  return signed
+}
+
+/** The manifest itself, and of an index what it lists for a platform, indexes in indexes too. */
+async function subjectsOf(
+  repository: RemoteRepository,
+  root: RemoteManifest,
+  recursive: boolean,
+): Promise<{ manifest: RemoteManifest; platform?: string }[]> {
+  const found = new Map<Digest, { manifest: RemoteManifest; platform?: string }>([
+    [root.digest, { manifest: root }],
+  ])
+  // A map grows while it is walked: what is added is walked too.
+  for (const { manifest } of found.values()) {
+    for (const { digest, platform } of recursive ? childrenOf(manifest) : []) {
+      if (found.has(digest)) continue
+      if (found.size > maximumChildren) {
+        throw new SigningFailure('SIGNER_INVALID', `the index lists more than ${maximumChildren} manifests`)
+      }
+      found.set(digest, {
+        manifest: await getManifest(repository, digest),
+        ...(platform === undefined ? {} : { platform }),
+      })
+    }
+  }
+  return [...found.values()]
+}
+
+function childrenOf({ bytes, mediaType }: RemoteManifest): { digest: Digest; platform?: string }[] {
+  if (mediaType !== mediaTypes.ociIndex && mediaType !== mediaTypes.dockerManifestList) return []
+  const index: unknown = JSON.parse(bytes.toString())
+  if (!Value.Check(Index, index)) throw new SigningFailure('SIGNER_INVALID', 'the index cannot be read')
+  return index.manifests.flatMap(({ digest, platform }) => {
+    // Build tools list their own attestations as images for a platform that there is not.
+    if (!isDigest(digest) || platform?.os === 'unknown') return []
+    return [{ digest, ...(platform ? { platform: `${platform.os}/${platform.architecture}` } : {}) }]
+  })
+}
+
+async function getManifest(repository: RemoteRepository, reference: string): Promise<RemoteManifest> {
+  const manifest = await repository.findManifest(reference)
+  if (manifest) return manifest
+  throw new RemoteFailure(
+    'TARGET_INVALID',
+    `${repository.host}/${repository.name} has no manifest ${reference}`,
+  )
+}
+
+async function pushReferrer(
+  repository: RemoteRepository,
+  built: BuiltAttachment,
+  subject: Subject,
+): Promise<PushedForm> {
+  for (const blob of built.blobs) await repository.pushBlob(blob)
+  const { listsReferrers } = await repository.pushManifest(built.digest, built.manifest, built.mediaType)
+  // distribution-spec, "Pushing Manifests with Subject": without the answer's header the client keeps the list.
+  if (!listsReferrers) await listUnderTag(repository, built, subject)
+  return { form: 'bundle', digest: built.digest }
+}
+
+async function listUnderTag(
+  repository: RemoteRepository,
+  { digest, mediaType, manifest }: BuiltAttachment,
+  subject: Subject,
+): Promise<void> {
+  const { artifactType, annotations } = JSON.parse(manifest.toString()) as {
+    artifactType: string
+    annotations: Record<string, string>
+  }
+  const entry = { mediaType, digest, size: manifest.length, artifactType, annotations }
+  await changeTag(repository, fallbackTagOf(subject.digest), mediaTypes.ociIndex, async (existing) => {
+    const before = existing
+      ? (JSON.parse(existing.toString()) as { manifests: { digest: string }[] })
+      : undefined
+    const others = (before?.manifests ?? []).filter((one) => one.digest !== digest)
+    return Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: mediaTypes.ociIndex,
+        manifests: [...others, entry],
+      }),
+    )
+  })
+}
+
+async function addToTag(
+  repository: RemoteRepository,
+  tag: string,
+  add: (existing: Buffer | undefined) => BuiltAttachment,
+): Promise<PushedForm> {
+  let built: BuiltAttachment | undefined
+  await changeTag(repository, tag, mediaTypes.ociManifest, async (existing) => {
+    built = add(existing)
+    for (const blob of built.blobs) await repository.pushBlob(blob)
+    return built.manifest
+  })
+  if (!built) throw new Error('nothing was built')
+  return { form: 'legacy', digest: built.digest, tag }
+}
+
+/** Reads what a tag holds, changes it, and writes it back unless somebody else did meanwhile; then once more. */
+async function changeTag(
+  repository: RemoteRepository,
+  tag: string,
+  mediaType: string,
+  change: (existing: Buffer | undefined) => Promise<Buffer>,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const existing = await repository.findManifest(tag)
+    const manifest = await change(existing?.bytes)
+    try {
+      await repository.pushManifest(tag, manifest, mediaType, existing?.digest ?? null)
+      return
+    } catch (error) {
+      const isMoved = error instanceof RemoteFailure && error.status === 412
+      if (!isMoved || attempt >= maximumAttempts) throw error
+    }
+  }
+}
