@@ -213,6 +213,12 @@ export const settingsTable = {
     'PRATIQUE_EXCEPTION_DAYS',
     'longest time that an exception may be asked for, in days',
   ),
+  runtimeTrustDays: setting(
+    count(1, 365),
+    7,
+    'PRATIQUE_RUNTIME_TRUST_DAYS',
+    'how long nodes may verify with the policy and signers that they fetched, in days',
+  ),
 } as const
 
 type Table = typeof settingsTable
@@ -261,6 +267,7 @@ const clientVariables = [
   'PRATIQUE_USERNAME',
   'PRATIQUE_PASSWORD',
   'PRATIQUE_TOKEN',
+  'PRATIQUE_NODE_CONFIG',
 ]
 
 function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {

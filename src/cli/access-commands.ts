@@ -92,7 +92,7 @@ function grantCommands(program: Command, context: Context): void {
     })
   grant
     .command('add <account> <actions>')
-    .description('give rights: pull,push,delete,promote,approve,admin')
+    .description('give rights: pull,push,sign,delete,promote,approve,admin')
     .option('--project <name>', 'only in this project')
     .option('--repositories <pattern>', 'only in these repositories', '**')
     .action(

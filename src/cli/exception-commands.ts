@@ -52,9 +52,11 @@ function scopeOf({ organisation, repository, base, ...options }: ScopeOptions): 
 }
 
 function requestCommand(exception: Command, context: Context): void {
-  withScope(exception.command('request <vulnerability>'))
+  withScope(exception.command('request [vulnerability]'))
     .description('ask for an exception; nothing changes until another person approves it')
-    .requiredOption(
+    .option('--rule <rule>', 'except from a rule of the policy, such as signatures, in place of findings')
+    .option('--clause <name>', 'only from this clause of the rule signatures')
+    .option(
       '--status <status>',
       'not_affected, affected (the risk is accepted), fixed or under_investigation',
     )
@@ -64,18 +66,25 @@ function requestCommand(exception: Command, context: Context): void {
     .option('--ticket <text>', 'where it is followed up')
     .action(
       async (
-        vulnerability: string,
+        vulnerability: string | undefined,
         options: ScopeOptions & {
-          status: string
+          rule?: string
+          clause?: string
+          status?: string
           reason: string
           until: string
           justification?: string
           ticket?: string
         },
       ) => {
-        const { status, reason, justification, ticket } = options
+        const { rule, clause, reason, justification, ticket } = options
+        // From a rule there is one status only: the risk is accepted.
+        const status = options.status ?? (rule === undefined ? undefined : 'affected')
+        if (status === undefined) throw new CommandError('--status is missing')
         const asked = await context.client().send<ExceptionBody>('POST', path, {
-          vulnerability,
+          ...(vulnerability === undefined ? {} : { vulnerability }),
+          ...(rule === undefined ? {} : { rule }),
+          ...(clause === undefined ? {} : { clause }),
           status,
           reason,
           until: readUntil(options.until),
@@ -114,7 +123,7 @@ function readingCommands(exception: Command, context: Context): void {
         print(
           formatTable(found.items, [
             { title: 'ID', value: ({ id }) => id },
-            { title: 'VULNERABILITY', value: ({ vulnerability }) => vulnerability, isWide: true },
+            { title: 'FROM', value: showSubject, isWide: true },
             { title: 'STATE', value: ({ state }) => state },
             { title: 'WHERE', value: showScope, isWide: true },
             { title: 'UNTIL', value: ({ until }) => until.slice(0, 10) },
@@ -136,7 +145,7 @@ function readingCommands(exception: Command, context: Context): void {
 function describe(found: ExceptionBody): string[] {
   const { justification, ticket, decision, end, source, aliases } = found
   return [
-    `${found.vulnerability}${aliases.length > 0 ? ` (${aliases.join(', ')})` : ''}: ${found.state}`,
+    `${showSubject(found)}${aliases.length > 0 ? ` (${aliases.join(', ')})` : ''}: ${found.state}`,
     `${found.status}${justification === undefined ? '' : ` because ${justification}`}: ${found.reason}`,
     `Where: ${showScope(found)}`,
     ...(found.products ?? []).map(({ id, subcomponents }) => `Product: ${[id, ...subcomponents].join(', ')}`),
@@ -150,6 +159,10 @@ function describe(found: ExceptionBody): string[] {
       : []),
     ...(end ? [`Ended by ${end.by} at ${end.at}${end.reason === undefined ? '' : `: ${end.reason}`}`] : []),
   ]
+}
+
+function showSubject({ vulnerability, rule, clause }: ExceptionBody): string {
+  return vulnerability ?? `rule ${rule}${clause === undefined ? '' : `: ${clause}`}`
 }
 
 function showScope({ repositories, digest, package: purl, base }: ExceptionBody): string {

@@ -11,6 +11,12 @@ interface Reason {
   readonly message: string
   readonly level?: string
   readonly mode?: string
+  readonly exception?: {
+    readonly id: string
+    readonly reason: string
+    readonly approvedBy: string
+    readonly until: string
+  }
 }
 
 /** Looking at images, and moving them on or holding them back. */
@@ -62,7 +68,7 @@ export function imageCommands(program: Command, context: Context): void {
       if (context.isJson()) printJson(result)
       else printPromotion(result)
       const isUndecided = !result.reasons.some(
-        ({ outcome, mode }) => outcome === 'fail' && mode === undefined,
+        ({ outcome, mode, exception }) => outcome === 'fail' && mode === undefined && !exception,
       )
       if (result.outcome === 'refused') {
         process.exitCode = isUndecided ? exitCodes.undetermined : exitCodes.policySaysNo
@@ -130,12 +136,19 @@ function printReasons(reasons: readonly Reason[]): void {
     const level = reason.level === undefined ? '' : ` (${reason.level})`
     print(`  ${markOf(reason)}  ${reason.rule}${level}`)
     print(wrap(reason.message, '        '))
+    const { exception } = reason
+    if (exception) {
+      const { approvedBy, until, id } = exception
+      const by = `does not count until ${until.slice(0, 10)}, approved by ${approvedBy}: ${exception.reason} (${id})`
+      print(wrap(by, '        '))
+    }
   }
 }
 
-/** What became of a rule; `warn` and `note` are not met and do not count. */
-export function markOf({ outcome, mode }: Pick<Reason, 'outcome' | 'mode'>): string {
+/** What became of a rule; `warn`, `note` and `exc.` (an exception) are not met and do not count. */
+export function markOf({ outcome, mode, exception }: Pick<Reason, 'outcome' | 'mode' | 'exception'>): string {
   if (outcome === 'pass') return colour('green', 'pass')
+  if (exception) return colour('yellow', 'exc.')
   if (mode !== undefined) return colour('yellow', mode === 'warn' ? 'warn' : 'note')
   return outcome === 'fail'
     ? colour('red', 'FAIL')

@@ -38,8 +38,7 @@ export function withIdentity(command: Command): Command {
 
 /** The identity that the options name. Exactly one kind has to be named. */
 export async function readIdentity(options: IdentityOptions): Promise<IdentityBody> {
-  const isCertificate =
-    options.identity !== undefined || options.identityGlob !== undefined
+  const isCertificate = options.identity !== undefined || options.identityGlob !== undefined
   const kinds = [
     // A key may have a trusted root beside it, for the times that logs prove.
     options.key !== undefined,
@@ -48,9 +47,7 @@ export async function readIdentity(options: IdentityOptions): Promise<IdentityBo
     options.gpgKey !== undefined,
   ]
   if (kinds.filter(Boolean).length !== 1) {
-    throw new CommandError(
-      'name one signer: --key, --identity[-glob], --notation-ca or --gpg-key',
-    )
+    throw new CommandError('name one signer: --key, --identity[-glob], --notation-ca or --gpg-key')
   }
   if (options.gpgKey !== undefined) return { kind: 'openpgp', publicKey: readText(options.gpgKey) }
   if (options.notationCa !== undefined) return readNotation(options)

@@ -417,6 +417,11 @@ export interface ExceptionTable {
   /** Digest and author of the VEX document that it came from. */
   source_digest: string | null
   source_author: string | null
+  /** A rule of the policy, in place of a vulnerability; then `vulnerability` is empty. */
+  rule: string | null
+  clause: string | null
+  /** On whose authority an exception from a rule was approved: `organisation`, `project shop`. */
+  authority: string | null
 }
 
 export interface AdvisoryCoverageTable {

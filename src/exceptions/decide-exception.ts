@@ -6,6 +6,7 @@ import { expireJobKind } from './expire-exceptions.ts'
 import { ExceptionFailure } from './failures.ts'
 import type { ExceptionParts } from './parts.ts'
 import { judgeAffected, recordChange } from './record-change.ts'
+import { authorityOver } from './rule-exceptions.ts'
 import { getException, moveException } from './store.ts'
 import type { Exception } from './types.ts'
 
@@ -19,7 +20,14 @@ export async function approveException(
   const exception = await getException(parts.database, id)
   await requireAccessToAll(parts.database, parts.identity, caller, 'approve', exception.scope)
   await refuseSelfApproval(parts, caller, exception)
-  return decide(parts, caller, exception, 'approved', reason)
+  const authority = exception.rule && (await authorityOver(parts.identity, caller, exception))
+  return decide(
+    parts,
+    caller,
+    { ...exception, ...(authority === undefined ? {} : { authority }) },
+    'approved',
+    reason,
+  )
 }
 
 /** Refuses what somebody asked for. */

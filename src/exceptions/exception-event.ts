@@ -26,7 +26,7 @@ export function exceptionEvent({ kind, exceptions }: ExceptionChange): Exception
     summary: summarise(kind, exception, exceptions.length),
     data: {
       ...exception.scope,
-      vulnerability: exception.vulnerability,
+      ...(exception.rule ? { rule: exception.rule } : { vulnerability: exception.vulnerability }),
       status: exception.status,
       reason: exception.reason,
       until: new Date(exception.until).toISOString(),
@@ -36,8 +36,10 @@ export function exceptionEvent({ kind, exceptions }: ExceptionChange): Exception
 }
 
 function summarise(kind: ExceptionChange['kind'], exception: Exception, count: number): string {
-  const { vulnerability, status, requestedBy, decision, scope } = exception
-  const what = `${vulnerability} as ${status.replaceAll('_', ' ')} in ${scope.repositories}`
+  const { vulnerability, status, requestedBy, decision, scope, rule } = exception
+  const what = rule
+    ? `an exception from the rule ${rule.name}${rule.clause === undefined ? '' : ` (${rule.clause})`} in ${scope.repositories}`
+    : `${vulnerability} as ${status.replaceAll('_', ' ')} in ${scope.repositories}`
   switch (kind) {
     case 'imported':
       return `${requestedBy.name} asks for ${count} exceptions of a VEX document by ${exception.source?.author}`

@@ -16,7 +16,7 @@ export async function recordChange(
   exception: Exception,
 ): Promise<void> {
   await effects.identity.audit(transaction, caller, `exception.${kind}`, exception.id, {
-    vulnerability: exception.vulnerability,
+    ...(exception.rule ? { rule: exception.rule } : { vulnerability: exception.vulnerability }),
     status: exception.status,
     ...exception.scope,
     reason: exception.end?.reason ?? exception.decision?.reason ?? exception.reason,

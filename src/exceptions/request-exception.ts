@@ -26,7 +26,10 @@ export interface WantedScope {
 }
 
 export interface WantedException extends WantedScope {
-  readonly vulnerability: string
+  /** Or a rule. */
+  readonly vulnerability?: string
+  /** A rule of the policy, or one clause of it. */
+  readonly rule?: { readonly name: string; readonly clause?: string }
   readonly status: VexStatus
   readonly justification?: Justification
   readonly reason: string
@@ -42,6 +45,7 @@ export async function requestException(
 ): Promise<Exception> {
   const { database, identity } = parts
   await identity.requireSignIn(caller)
+  checkSubject(wanted)
   checkJustification(wanted)
   const now = identity.clock.now()
   checkUntil(wanted.until, now, parts.maximumDays)
@@ -51,7 +55,8 @@ export async function requestException(
   const exception: Exception = {
     id: randomUUID(),
     state: 'requested',
-    vulnerability: wanted.vulnerability,
+    vulnerability: wanted.vulnerability ?? '',
+    ...(wanted.rule === undefined ? {} : { rule: wanted.rule }),
     aliases: [],
     status: wanted.status,
     ...(wanted.justification === undefined ? {} : { justification: wanted.justification }),
@@ -70,6 +75,22 @@ export async function requestException(
   })
   parts.wake()
   return exception
+}
+
+/** From a rule the risk is accepted, and nothing of a package or base is said. */
+function checkSubject({ vulnerability, rule, status, package: purl, base }: WantedException): void {
+  if ((vulnerability === undefined) === (rule === undefined)) {
+    throw new ExceptionFailure('EXCEPTION_INVALID', 'name a vulnerability, or a rule of the policy')
+  }
+  if (rule && (status !== 'affected' || purl !== undefined || base !== undefined)) {
+    throw new ExceptionFailure(
+      'EXCEPTION_INVALID',
+      'an exception from a rule accepts the risk (status affected) for images, not for packages or bases',
+    )
+  }
+  if (rule?.clause !== undefined && rule.name !== 'signatures') {
+    throw new ExceptionFailure('EXCEPTION_INVALID', 'only the rule signatures has clauses')
+  }
 }
 
 /** OpenVEX 0.2.0, "Status Justifications": only what is not affected has one, and has to. */

@@ -72,8 +72,14 @@ function readingRoutes(app: FastifyInstance, parts: ExceptionRouteParts): void {
         response: { 201: ExceptionBody },
       },
     },
-    async ({ caller, body: { until, ...wanted } }, reply) => {
-      const asked = await requestException(parts, caller, { ...wanted, until: Date.parse(until) })
+    async ({ caller, body: { until, rule, clause, ...wanted } }, reply) => {
+      const from =
+        rule === undefined ? undefined : { name: rule, ...(clause === undefined ? {} : { clause }) }
+      const asked = await requestException(parts, caller, {
+        ...wanted,
+        ...(from ? { rule: from } : {}),
+        until: Date.parse(until),
+      })
       return reply.code(201).send(show(asked))
     },
   )

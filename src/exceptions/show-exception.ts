@@ -7,7 +7,10 @@ export function show(exception: Exception): ExceptionBody {
   return {
     id: exception.id,
     state: exception.state,
-    vulnerability: exception.vulnerability,
+    ...(exception.rule
+      ? { rule: exception.rule.name, ...(exception.rule.clause ? { clause: exception.rule.clause } : {}) }
+      : { vulnerability: exception.vulnerability }),
+    ...(exception.authority === undefined ? {} : { authority: exception.authority }),
     aliases: [...exception.aliases],
     status: exception.status,
     ...(exception.justification === undefined ? {} : { justification: exception.justification }),

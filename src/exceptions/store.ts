@@ -40,11 +40,13 @@ export async function moveException(
 export async function exceptionsNear(
   database: Handle,
   place: { readonly repository: string; readonly digests: readonly string[]; readonly now: number },
+  from: 'findings' | 'rules' = 'findings',
 ): Promise<Exception[]> {
   const rows = await database
     .selectFrom('exception')
     .selectAll()
     .where('state', '=', 'approved')
+    .where('rule', from === 'rules' ? 'is not' : 'is', null)
     .where('until', '>', place.now)
     .where((expression) =>
       expression.and([
@@ -124,6 +126,8 @@ export async function findSame(database: Handle, exception: Exception): Promise<
     'base_version',
     'products',
     'source_digest',
+    'rule',
+    'clause',
   ] as const) {
     const value = row[column]
     same = value === null ? same.where(column, 'is', null) : same.where(column, '=', value)
@@ -162,6 +166,9 @@ function toRow(exception: Exception): Row {
     end_reason: end?.reason ?? null,
     source_digest: source?.digest ?? null,
     source_author: source?.author ?? null,
+    rule: exception.rule?.name ?? null,
+    clause: exception.rule?.clause ?? null,
+    authority: exception.authority ?? null,
   }
 }
 
@@ -170,6 +177,10 @@ function fromRow(row: Row): Exception {
     id: row.id,
     state: row.state,
     vulnerability: row.vulnerability,
+    ...(row.rule === null
+      ? {}
+      : { rule: { name: row.rule, ...(row.clause === null ? {} : { clause: row.clause }) } }),
+    ...(row.authority === null ? {} : { authority: row.authority }),
     aliases: JSON.parse(row.aliases) as string[],
     status: row.status,
     ...(row.justification === null ? {} : { justification: row.justification as Justification }),

@@ -24,7 +24,12 @@ export interface Person {
 export interface Exception {
   readonly id: string
   readonly state: ExceptionState
+  /** Empty for an exception from a rule. */
   readonly vulnerability: string
+  /** The rule of the policy from which it excepts, or one clause of it. */
+  readonly rule?: { readonly name: string; readonly clause?: string }
+  /** On whose authority it was approved, for an exception from a rule. */
+  readonly authority?: string
   readonly aliases: readonly string[]
   /** `affected` says that the risk is accepted. */
   readonly status: VexStatus

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { exemptRules } from './exempt-rules.ts'
 
 const closed = { additionalProperties: false }
 const Time = Type.String({ format: 'date-time' })
@@ -41,9 +42,17 @@ const place = {
   base: Type.Optional(Base),
 }
 
+const RuleName = Type.Union(exemptRules.map((rule) => Type.Literal(rule)))
+const ClauseName = Type.String({ minLength: 1, maxLength: 100 })
+
 export const NewException = Type.Object(
   {
-    vulnerability: VulnerabilityName,
+    /** Or a rule. */
+    vulnerability: Type.Optional(VulnerabilityName),
+    /** A rule of the policy. */
+    rule: Type.Optional(RuleName),
+    /** Only this clause of the rule on signatures. */
+    clause: Type.Optional(ClauseName),
     /** `affected`: the risk is accepted. */
     status: StatusName,
     justification: Type.Optional(JustificationName),
@@ -60,7 +69,13 @@ const Act = Type.Object({ by: Type.String(), at: Time, reason: Type.Optional(Typ
 export const ExceptionBody = Type.Object({
   id: Type.String(),
   state: StateName,
-  vulnerability: Type.String(),
+  /** Of an exception for findings. */
+  vulnerability: Type.Optional(Type.String()),
+  /** Of an exception from a rule. */
+  rule: Type.Optional(Type.String()),
+  clause: Type.Optional(Type.String()),
+  /** On whose authority an exception from a rule was approved. */
+  authority: Type.Optional(Type.String()),
   aliases: Type.Array(Type.String()),
   status: StatusName,
   justification: Type.Optional(JustificationName),

@@ -9,6 +9,12 @@ export interface GateReason {
   readonly level?: string
   /** It does not count: `audit` only writes it down, `warn` shows it. */
   readonly mode?: 'audit' | 'warn'
+  readonly exception?: {
+    readonly id: string
+    readonly reason: string
+    readonly approvedBy: string
+    readonly until: string
+  }
 }
 
 export interface GateVerdict {

@@ -10,8 +10,8 @@ export async function describeApi(app: FastifyInstance, version: string): Promis
         title: 'Pratique',
         version,
         description:
-          'The API beside the registry. `/v2/` follows the OCI distribution specification and is not repeated ' +
-          'here. Errors are `application/problem+json` (RFC 9457) with a `code`.',
+          'The API beside the registry. `/v2/` follows the OCI distribution specification, `/extensions/v2/` is the ' +
+          'signature extension of containers/image, and neither is repeated here. Errors are `application/problem+json` (RFC 9457) with a `code`.',
       },
       components: {
         securitySchemes: {

@@ -11,8 +11,8 @@ export const httpFailures = {
 } as const satisfies FailureStatuses
 
 /**
- * Turns whatever was thrown into an answer: the OCI error body under `/v2/` (distribution-spec, "Error
- * Codes"), `application/problem+json` (RFC 9457) elsewhere. What is not a `Failure` is our bug: it is
+ * Turns whatever was thrown into an answer: the OCI error body under `/v2/` and for its extension (distribution-spec,
+ * "Error Codes"), `application/problem+json` (RFC 9457) elsewhere. What is not a `Failure` is our bug: it is
  * logged with the request id and answered as a bare 500.
  */
 export function failureRenderer(statuses: FailureStatuses) {
@@ -62,7 +62,8 @@ async function sendJson(reply: FastifyReply, body: object): Promise<void> {
 }
 
 function isRegistryRoute(request: FastifyRequest): boolean {
-  return request.raw.url === '/v2' || (request.raw.url ?? '').startsWith('/v2/')
+  const url = request.raw.url ?? ''
+  return url === '/v2' || url.startsWith('/v2/') || url.startsWith('/extensions/v2/')
 }
 
 /** Fastify's own refusals (schema, body size, media type) carry a 4xx status; they become failures too. */

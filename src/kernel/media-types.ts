@@ -1,4 +1,4 @@
-/** Media types that image-spec, Docker's schema 2 and cosign define and that we treat by name. */
+/** Media types that image-spec, Docker's schema 2, cosign and we define and that we treat by name. */
 export const mediaTypes = {
   ociManifest: 'application/vnd.oci.image.manifest.v1+json',
   ociIndex: 'application/vnd.oci.image.index.v1+json',
@@ -14,6 +14,9 @@ export const mediaTypes = {
   wasmConfig: 'application/vnd.wasm.config.v0+json',
   cosignSimpleSigning: 'application/vnd.dev.cosign.simplesigning.v1+json',
   cycloneDx: 'application/vnd.cyclonedx+json',
+  /** The artifact in which we keep an OpenPGP signature of containers/image, and the layer with its bytes. */
+  simpleSigning: 'application/vnd.pratique.simple-signing.v1',
+  simpleSigningOpenpgp: 'application/vnd.pratique.simple-signing.v1+pgp',
 } as const
 
 /** A pointer to content (image-spec, "OCI Content Descriptors"). */

@@ -1,11 +1,12 @@
 import type { Digest } from '../kernel/digest.ts'
 import { findManifest } from '../registry/index.ts'
+import { findExceptions } from './assess-image.ts'
 import { decideVerdict } from './decide-verdict.ts'
 import { gatherEvidence, type EvidenceParts } from './gather-evidence.ts'
 import { joinIndex, missingChild } from './judge.ts'
 import { effectivePolicy, type PolicyDocuments } from './levels/effective-policy.ts'
 import type { EffectivePolicy } from './levels/types.ts'
-import { evaluateIndexRules, evaluatePolicy } from './rules/index.ts'
+import { evaluateManifest } from './evaluate-manifest.ts'
 import { allowedTags } from './signatures/allowed-tags.ts'
 import { childrenOf, findManualDecision, findVerdict } from './store.ts'
 import type { Verdict } from './types.ts'
@@ -53,8 +54,8 @@ export class FleetJudge {
     const { id, name, digest, kind } = image
     const policy = this.#policyOf(name)
     const evidence = await gatherEvidence(this.#parts, { id, name }, digest, policy)
-    const outcomes =
-      kind === 'image' ? evaluatePolicy(policy, evidence) : evaluateIndexRules(policy, evidence)
+    const exceptions = await findExceptions(this.#parts, name, evidence)
+    const { outcomes, signatures } = evaluateManifest(policy, evidence, kind, exceptions)
     const { database, clock } = this.#parts
     const own = decideVerdict({
       outcomes,
@@ -64,7 +65,7 @@ export class FleetJudge {
       recallGraceMs: (this.#documents.organisation.recallGraceHours ?? 72) * hourMs,
       now: clock.now(),
     })
-    const signedTags = allowedTags(policy.signatures, evidence)
+    const signedTags = allowedTags(signatures, evidence)
     const isByHand = own.reasons.some(({ rule }) => rule === 'by hand')
     const verdict =
       kind === 'image' || isByHand ? own : joinIndex(own, await this.#judgeChildren(image, own, depth))

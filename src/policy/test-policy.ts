@@ -1,10 +1,11 @@
 import { countsAgainst } from './counts-against.ts'
 import { checkOrganisation, checkProject, currentDocuments } from './check-documents.ts'
+import { findExceptions } from './assess-image.ts'
+import { evaluateManifest } from './evaluate-manifest.ts'
 import { gatherEvidence, type EvidenceParts } from './gather-evidence.ts'
 import { effectivePolicy, type PolicyDocuments } from './levels/effective-policy.ts'
 import type { EffectivePolicy } from './levels/types.ts'
 import { platformImages, resolveImage, type NamedImage } from './resolve-image.ts'
-import { evaluateIndexRules, evaluatePolicy } from './rules/index.ts'
 import { allowedTags } from './signatures/allowed-tags.ts'
 import type { Evidence, RuleOutcome } from './types.ts'
 import type { TestBody, TestRequest } from './wire.ts'
@@ -20,8 +21,11 @@ export async function testPolicy(parts: EvidenceParts, request: TestRequest): Pr
   const evidence = await evidenceOf(parts, named, policy, request.reference)
   const images =
     manifest.kind === 'index'
-      ? [testIndex(policy, named, evidence), ...(await testPlatforms(parts, named, policy))]
-      : [{ digest: manifest.digest, kind: manifest.kind, outcomes: [...evaluatePolicy(policy, evidence)] }]
+      ? [
+          await testOne(parts, named, policy, evidence, 'index'),
+          ...(await testPlatforms(parts, named, policy)),
+        ]
+      : [await testOne(parts, named, policy, evidence, manifest.kind)]
   const tag = tellTag(policy, evidence, request.reference)
   return {
     image: `${repository.name}@${manifest.digest}`,
@@ -69,8 +73,16 @@ interface Tested {
   readonly outcomes: readonly RuleOutcome[]
 }
 
-function testIndex(policy: EffectivePolicy, { manifest }: NamedImage, evidence: Evidence): Tested {
-  return { digest: manifest.digest, kind: 'index', outcomes: evaluateIndexRules(policy, evidence) }
+async function testOne(
+  parts: EvidenceParts,
+  { repository }: NamedImage,
+  policy: EffectivePolicy,
+  evidence: Evidence,
+  kind: string,
+): Promise<Tested> {
+  const exceptions = await findExceptions(parts, repository.name, evidence)
+  const { outcomes } = evaluateManifest(policy, evidence, kind, exceptions)
+  return { digest: evidence.signatures.verification.subject, kind, outcomes }
 }
 
 async function testPlatforms(
@@ -81,8 +93,8 @@ async function testPlatforms(
   const tested: Tested[] = []
   for (const { digest, platform } of await platformImages(parts.database, named)) {
     const evidence = await gatherEvidence(parts, named.repository, digest, policy)
-    const outcomes = evaluatePolicy(policy, evidence)
-    tested.push({ digest, kind: 'image', ...(platform === undefined ? {} : { platform }), outcomes })
+    const image = await testOne(parts, named, policy, evidence, 'image')
+    tested.push({ ...image, ...(platform === undefined ? {} : { platform }) })
   }
   return tested
 }

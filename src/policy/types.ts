@@ -21,7 +21,8 @@ export interface RuleOutcome {
     readonly id: string
     readonly reason: string
     readonly approvedBy: string
-    readonly until: number
+    /** ISO 8601. */
+    readonly until: string
   }
 }
 

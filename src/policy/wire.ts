@@ -11,6 +11,15 @@ export const OutcomeBody = Type.Object({
   level: Type.Optional(Type.String()),
   /** It does not count against the image: `audit` only writes it down, `warn` shows it. */
   mode: Type.Optional(Type.Union([Type.Literal('audit'), Type.Literal('warn')])),
+  /** Two people let it through for a time; it does not count against the image. */
+  exception: Type.Optional(
+    Type.Object({
+      id: Type.String(),
+      reason: Type.String(),
+      approvedBy: Type.String(),
+      until: Type.String({ format: 'date-time' }),
+    }),
+  ),
 })
 export type OutcomeBody = Static<typeof OutcomeBody>
 export const StateName = Type.Union([

@@ -8,6 +8,15 @@ const Outcome = Type.Object({
   level: Type.Optional(Type.String()),
   /** It does not count: `audit` only writes it down, `warn` shows it. */
   mode: Type.Optional(Type.String()),
+  /** Two people let it through for a time; it does not count against the image. */
+  exception: Type.Optional(
+    Type.Object({
+      id: Type.String(),
+      reason: Type.String(),
+      approvedBy: Type.String(),
+      until: Type.String({ format: 'date-time' }),
+    }),
+  ),
 })
 
 export const NewPromotion = Type.Object(

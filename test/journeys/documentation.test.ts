@@ -82,6 +82,7 @@ async function prepare(work: string): Promise<void> {
       `  - { name: ${name}, prefix: ${name}, rules: ${name === 'dev' ? '{ scanned: true }' : rules} }`,
   )
   writeFileSync(join(work, 'policy.yaml'), ['stages:', ...stages, ''].join('\n'))
+  writeFileSync(join(work, 'project.yaml'), 'rules: { scanned: true, unknownFiles: { max: 0 } }\n')
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   writeFileSync(join(work, 'release.pub'), publicKey.export({ type: 'spki', format: 'pem' }))
   const bundleKey = generateKeyPairSync('ed25519')

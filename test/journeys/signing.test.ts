@@ -125,6 +125,33 @@ test('a release by hand does not stand above the rule on signatures', async () =
   assert.match(await reasonsOf('prod/bare:1'), /does not stand above the rule signatures/)
 })
 
+test('an exception from a clause takes two people and an end, is shown, and ends with it', async () => {
+  const dora = { username: 'dora', password: 'dora-password-1' }
+  await product.api('POST', '/api/v1/users', { name: dora.username, password: dora.password })
+  await runs('grant', 'add', 'dora', 'pull,approve', '--repositories', 'prod/**')
+  await push('prod/excepted', '1', await image('excepted'))
+  const end = new Date(Date.now() + 6_000).toISOString()
+  const asked = await product.cli(
+    ['--json', 'exception', 'request', '--rule', 'signatures', '--clause', 'release', '--image'].concat(
+      'prod/excepted:1',
+      '--reason',
+      'the HSM is away',
+      '--until',
+      end,
+    ),
+    dora,
+  )
+  assert.equal(asked.code, 0, asked.stderr)
+  const { id } = JSON.parse(asked.stdout) as { id: string }
+  const alone = await product.cli(['exception', 'approve', id], dora)
+  assert.equal(alone.code, 2)
+  await runs('exception', 'approve', id)
+  await until('prod/excepted:1', 'cleared')
+  const shown = await product.cli(['inspect', 'prod/excepted:1'])
+  assert.match(shown.stdout.replaceAll(/\s+/g, ' '), /exc\. signatures .*approved by admin: the HSM is away/)
+  await until('prod/excepted:1', 'recalled')
+})
+
 test('a policy that asks only for the word of the server is met by the promotion itself', async () => {
   await apply(
     stages(

@@ -13,6 +13,7 @@ import { serverKey } from './0011-server-key.ts'
 import { coverage } from './0012-coverage.ts'
 import { signers } from './0013-signers.ts'
 import { projectPolicies } from './0014-project-policies.ts'
+import { ruleExceptions } from './0015-rule-exceptions.ts'
 
 /** Every change of the schema, in the order of their names. A released one is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -30,4 +31,5 @@ export const migrations: Record<string, Migration> = {
   '0012-coverage': coverage,
   '0013-signers': signers,
   '0014-project-policies': projectPolicies,
+  '0015-rule-exceptions': ruleExceptions,
 }

@@ -1,6 +1,11 @@
 import type { GateReason } from '../types.ts'
 
-/** An outcome in a word: how it ended, or `warn` or `audit` for what is not met and does not count. */
-export function wordOf({ outcome, mode }: Pick<GateReason, 'outcome' | 'mode'>): string {
-  return outcome === 'pass' ? outcome : (mode ?? outcome)
+/** An outcome in a word: how it ended, or `warn`, `audit` or `exception` for what is not met and does not count. */
+export function wordOf({
+  outcome,
+  mode,
+  exception,
+}: Pick<GateReason, 'outcome' | 'mode' | 'exception'>): string {
+  if (outcome === 'pass') return outcome
+  return exception ? 'exception' : (mode ?? outcome)
 }

@@ -6,7 +6,7 @@ import { algorithmOf, digestOf, isDigest } from '../../kernel/digest.ts'
 import { mediaTypes, type Descriptor } from '../../kernel/media-types.ts'
 import { GateFailure } from '../failures.ts'
 import { findImages, invalid, type BlobFile } from './layout-images.ts'
-import { RegistryDoor } from './registry-door.ts'
+import { RegistryDoor } from '../../registry/offline.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 import type { TargetKind } from './types.ts'
 

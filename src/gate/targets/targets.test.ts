@@ -22,7 +22,7 @@ import { buildImage, makeTar, type LayerFiles } from '../../../test/fixtures/bui
 import { digestOf, hexOf } from '../../kernel/digest.ts'
 import { mediaTypes } from '../../kernel/media-types.ts'
 import { openTarget } from './index.ts'
-import { isSibling } from './registry-door.ts'
+import { isSibling } from '../../registry/offline.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pratique-targets-'))
@@ -199,7 +199,7 @@ describe('a foreign registry', () => {
     await once(server, 'listening')
     try {
       const { port } = server.address() as AddressInfo
-      const { RegistryDoor } = await import('./registry-door.ts')
+      const { RegistryDoor } = await import('../../registry/offline.ts')
       const door = await RegistryDoor.open(`127.0.0.1:${port}`, 'a')
       await (await door.get('manifests/1')).text()
       await (await door.get('manifests/1')).text()

@@ -53,7 +53,8 @@ function parseBody(body: Uint8Array): unknown {
 
 function describeFault(document: unknown): string {
   const [error] = Value.Errors(SignatureBody, document)
-  return `${error?.instancePath || 'the body'} ${error?.message ?? 'has another form'}`
+  const why = error?.keyword === 'boolean' ? 'is not a member that is known' : error?.message
+  return `${error?.instancePath || 'the body'} ${why ?? 'has another form'}`
 }
 
 export function tooLarge(): RegistryFailure {

@@ -72,5 +72,6 @@ function parseDocument(content: Uint8Array): unknown {
 
 function describeFault(document: unknown): string {
   const [error] = Value.Errors(Payload, document)
-  return `the signed content is no simple signing document: ${error?.instancePath || 'it'} ${error?.message ?? ''}`
+  const why = error?.keyword === 'boolean' ? 'is not a member that is understood' : error?.message
+  return `the signed content is no simple signing document: ${error?.instancePath || 'it'} ${why ?? ''}`
 }

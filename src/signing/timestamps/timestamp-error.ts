@@ -1,0 +1,2 @@
+/** Why a timestamp proves nothing. */
+export class TimestampError extends Error {}
