@@ -42,7 +42,7 @@ async function prepare(): Promise<{ digest: string; layer: string }> {
   try {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const key = join(product.folder, 'release.pub')
-    writeFileSync(key, publicKey.export({ type: 'spki', format: 'pem' }) as string)
+    writeFileSync(key, publicKey.export({ type: 'spki', format: 'pem' }))
     const policy = join(product.folder, 'policy.yaml')
     writeFileSync(
       policy,

@@ -3,7 +3,6 @@ import type { IdentityBody, ServerKeyBody, SignedImageList, SignerBody } from '.
 import { CommandError } from './client.ts'
 import type { Context } from './commands.ts'
 import { formatTable, print, printJson, shortDigest, wrap } from './print.ts'
-import { readText } from './read-text.ts'
 import { readUntil } from './read-until.ts'
 import { readIdentity, withIdentity, type IdentityOptions } from './signer-identity.ts'
 

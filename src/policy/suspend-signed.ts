@@ -15,17 +15,19 @@ export async function suspendSigned(transaction: DatabaseTransaction, signer: st
     .updateTable('verdict')
     .set({ state: 'pending', reasons: JSON.stringify([reason]), grace_until: null })
     .where('state', 'in', ['cleared', 'recalled'])
-    .where(({ exists, selectFrom, or }) =>
-      or([
-        exists(
-          selectFrom('image_claim')
+    .where((expression) =>
+      expression.or([
+        expression.exists(
+          expression
+            .selectFrom('image_claim')
             .select('image_claim.digest')
             .where('image_claim.signer', '=', signer)
             .whereRef('image_claim.repository_id', '=', 'verdict.repository_id')
             .whereRef('image_claim.digest', '=', 'verdict.digest'),
         ),
-        exists(
-          selectFrom('image_claim')
+        expression.exists(
+          expression
+            .selectFrom('image_claim')
             .innerJoin('manifest_reference', 'manifest_reference.target_digest', 'image_claim.digest')
             .select('image_claim.digest')
             .where('image_claim.signer', '=', signer)

@@ -227,7 +227,7 @@ async function addSigner(name: string, ...options: string[]): Promise<void> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   keys[name] = privateKey
   const file = join(product.folder, `${name}.pub`)
-  writeFileSync(file, publicKey.export({ type: 'spki', format: 'pem' }) as string)
+  writeFileSync(file, publicKey.export({ type: 'spki', format: 'pem' }))
   await runs('signer', 'add', name, '--key', file, ...options)
 }
 

@@ -201,13 +201,21 @@ test('an attestation of ours is one to cosign, and no signature', { skip: cosign
   const name = await push('dev/attested', '1', await buildImage({ layers: [{ a: 'attested' }] }))
   writeFileSync(path('result.json'), JSON.stringify({ result: 'PASSED' }))
   const made = await pratique(
-    ...['attest', '--key', path('release.key'), '--predicate', path('result.json'), '--type', 'test-result'],
+    'attest',
+    '--key',
+    path('release.key'),
+    '--predicate',
+    path('result.json'),
+    '--type',
+    'test-result',
     'dev/attested:1',
   )
   assert.equal(made.code, 0, said(made))
   const good = await cosign(
     ...([cosign3.paths.cosign, 'verify-attestation', '--key', path('release.pub'), ...offline] as const),
-    ...['--type', 'https://in-toto.io/attestation/test-result/v0.1', `${name}:1`],
+    '--type',
+    'https://in-toto.io/attestation/test-result/v0.1',
+    `${name}:1`,
   )
   assert.equal(good.code, 0, said(good))
   const claimed = await pratique(
@@ -251,7 +259,9 @@ test('cosign signs with a key that we made', { skip: cosign3.skip }, async () =>
   const image = await push('dev/their-key', '1', await buildImage({ layers: [{ a: 'their key' }] }))
   const signed = await cosign(
     ...([cosign3.paths.cosign, 'sign', '--key', path('release.key'), '--allow-http-registry'] as const),
-    ...['--use-signing-config=false', '--tlog-upload=false', `${image}:1`],
+    '--use-signing-config=false',
+    '--tlog-upload=false',
+    `${image}:1`,
   )
   assert.equal(signed.code, 0, said(signed))
   assert.equal((await pratique('verify', '--key', path('release.pub'), 'dev/their-key:1')).code, 0)
@@ -259,8 +269,8 @@ test('cosign signs with a key that we made', { skip: cosign3.skip }, async () =>
 
 test('a program signs in place of a key, and one that signs with another key is found out', async () => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  writeFileSync(path('hsm.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
-  writeFileSync(path('hsm.pub'), publicKey.export({ type: 'spki', format: 'pem' }) as string)
+  writeFileSync(path('hsm.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  writeFileSync(path('hsm.pub'), publicKey.export({ type: 'spki', format: 'pem' }))
   await push('dev/hsm', '1', await buildImage({ layers: [{ a: 'hsm' }] }))
   const command = `openssl dgst -sha256 -sign ${path('hsm.pem')}`
   const signed = await pratique('sign', '--command', command, '--public-key', path('hsm.pub'), 'dev/hsm:1')
@@ -281,7 +291,8 @@ test(
     const bundle = path('release.tar.sigstore.json')
     const theirs = await cosign(
       ...([cosign3.paths.cosign, 'verify-blob', '--key', path('release.pub'), '--bundle', bundle] as const),
-      ...['--insecure-ignore-tlog=true', path('release.tar')],
+      '--insecure-ignore-tlog=true',
+      path('release.tar'),
     )
     assert.equal(theirs.code, 0, said(theirs))
     writeFileSync(path('release.tar'), 'Content')

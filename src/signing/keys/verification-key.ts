@@ -1,5 +1,6 @@
 import { createPublicKey, verify, type KeyObject } from 'node:crypto'
 import { createRequire } from 'node:module'
+import type * as Curves from '@noble/curves/ed25519.js'
 import { SigningFailure } from '../failures.ts'
 import type { KeyAlgorithm, VerificationKey } from '../types.ts'
 
@@ -68,9 +69,7 @@ export function isSignedBy(
 
 function isPrehashedEd25519(key: KeyObject, message: Uint8Array, signature: Uint8Array): boolean {
   // Rare, and large: loaded when such a signature is met.
-  const { ed25519ph } = createRequire(import.meta.url)(
-    '@noble/curves/ed25519.js',
-  ) as typeof import('@noble/curves/ed25519.js')
+  const { ed25519ph } = createRequire(import.meta.url)('@noble/curves/ed25519.js') as typeof Curves
   const point = Buffer.from(key.export({ format: 'jwk' }).x ?? '', 'base64url')
   return ed25519ph.verify(signature, message, point)
 }

@@ -74,7 +74,7 @@ async function create(hint: string | undefined, make: () => Promise<Bundle>): Pr
 
 /** The material of a bundle as cosign writes it beside a layer (cosign, `pkg/oci/static`). */
 function annotationsOf({ verificationMaterial }: SerializedBundle): LayerAnnotations {
-  const { certificate, tlogEntries = [], timestampVerificationData } = verificationMaterial
+  const { certificate, tlogEntries, timestampVerificationData } = verificationMaterial
   const [entry] = tlogEntries
   const [timestamp] = timestampVerificationData?.rfc3161Timestamps ?? []
   return {

@@ -26,7 +26,11 @@ async function checkTrustedRoot(text: string): Promise<void> {
   await parseTrustedRoot(text)
 }
 
-async function checkNotation({ authorities, timestampAuthorities, subject }: NotationIdentity): Promise<void> {
+async function checkNotation({
+  authorities,
+  timestampAuthorities,
+  subject,
+}: NotationIdentity): Promise<void> {
   for (const pem of [...authorities, ...timestampAuthorities]) checkAuthority(pem)
   const { parseSubject } = await import('../x509/index.ts')
   if (subject !== '*') parseSubject(subject)
@@ -46,7 +50,9 @@ function checkAuthority(pem: string): void {
 
 /** SHA-256 of the key in its binary form, or of all of an identity that is not a key. */
 export async function fingerprintOf(identity: SignerIdentity): Promise<string> {
-  return `sha256:${createHash('sha256').update(await essenceOf(identity)).digest('hex')}`
+  return `sha256:${createHash('sha256')
+    .update(await essenceOf(identity))
+    .digest('hex')}`
 }
 
 async function essenceOf(identity: SignerIdentity): Promise<Uint8Array | string> {

@@ -55,8 +55,12 @@ export async function listSignedImages(
     )
     .select(['repository.id', 'repository.name', 'image_claim.digest', 'claim', 'verdict.state'])
     .where('signer', '=', signer)
-    .where(({ eb, refTuple, tuple }) =>
-      eb(refTuple('repository.name', 'image_claim.digest', 'claim'), '>', tuple(repository, digest, claim)),
+    .where((expression) =>
+      expression(
+        expression.refTuple('repository.name', 'image_claim.digest', 'claim'),
+        '>',
+        expression.tuple(repository, digest, claim),
+      ),
     )
     .orderBy('repository.name')
     .orderBy('image_claim.digest')

@@ -30,7 +30,13 @@ export async function readToken(der: Buffer): Promise<Token> {
   const info = pkijs.TSTInfo.fromBER(Uint8Array.from(content).buffer)
   const [signerInfo, ...others] = signed.signerInfos
   if (!signerInfo || others.length > 0) throw new TimestampError('it has not one signer')
-  return { info, content, signerInfo, ...readAttributes(signerInfo), certificates: readCertificates(outer.content) }
+  return {
+    info,
+    content,
+    signerInfo,
+    ...readAttributes(signerInfo),
+    certificates: readCertificates(outer.content),
+  }
 }
 
 function readContent({ encapContentInfo: { eContentType, eContent } }: SignedData): Buffer {

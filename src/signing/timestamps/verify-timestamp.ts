@@ -1,6 +1,13 @@
 import { createHash, verify, constants, type KeyObject } from 'node:crypto'
 import type { AlgorithmIdentifier, Attribute } from 'pkijs'
-import { hashOfSignature, readCertificate, rsaPss, sha2, verifyChain, type Certificate } from '../x509/index.ts'
+import {
+  hashOfSignature,
+  readCertificate,
+  rsaPss,
+  sha2,
+  verifyChain,
+  type Certificate,
+} from '../x509/index.ts'
 import { readToken, type Block, type Token } from './read-token.ts'
 import { TimestampError } from './timestamp-error.ts'
 
@@ -42,7 +49,11 @@ export async function verifyTimestamp(
   }
 }
 
-async function verifyToken({ token: der, message, roots }: TimestampQuestion): Promise<{ from: number; to: number }> {
+async function verifyToken({
+  token: der,
+  message,
+  roots,
+}: TimestampQuestion): Promise<{ from: number; to: number }> {
   if (der.length > maximumTokenBytes) throw new TimestampError(`it has more than ${maximumTokenBytes} bytes`)
   const token = await readToken(der)
   checkImprint(token, message)
@@ -72,7 +83,8 @@ function checkImprint({ info }: Token, message: Buffer): void {
 /** RFC 5652 section 5.4: the signature is over attributes that name the content. */
 function checkContent({ content, attributes, signerInfo }: Token): void {
   const type = valueOf(attributes.get(oids.contentType)) as { getValue?: () => string } | undefined
-  if (type?.getValue?.() !== oids.timestampInfo) throw new TimestampError('its signer did not sign a timestamp')
+  if (type?.getValue?.() !== oids.timestampInfo)
+    throw new TimestampError('its signer did not sign a timestamp')
   const digest = bytesOf(valueOf(attributes.get(oids.messageDigest)))
   if (!digest || !isDigestOf(signerInfo.digestAlgorithm, content, digest)) {
     throw new TimestampError('its signer signed something else')
@@ -121,7 +133,8 @@ async function checkSignature({ signerInfo, signedBytes }: Token, key: KeyObject
     algorithmId === rsa
       ? sha2[signerInfo.digestAlgorithm.algorithmId]
       : hashOfSignature(signerInfo.signatureAlgorithm, await import('pkijs'))
-  if (hash === undefined) throw new TimestampError(`it is signed with the algorithm ${algorithmId}, which is not taken`)
+  if (hash === undefined)
+    throw new TimestampError(`it is signed with the algorithm ${algorithmId}, which is not taken`)
   const padding = algorithmId === rsaPss ? constants.RSA_PKCS1_PSS_PADDING : constants.RSA_PKCS1_PADDING
   const how = key.asymmetricKeyType === 'rsa' ? { key, padding } : { key }
   if (!verify(hash, signedBytes, how, Buffer.from(signerInfo.signature.getValue()))) {
@@ -129,10 +142,17 @@ async function checkSignature({ signerInfo, signedBytes }: Token, key: KeyObject
   }
 }
 
-function isDigestOf({ algorithmId }: AlgorithmIdentifier, bytes: Buffer, digest: ArrayBuffer | Buffer): boolean {
+function isDigestOf(
+  { algorithmId }: AlgorithmIdentifier,
+  bytes: Buffer,
+  digest: ArrayBuffer | Buffer,
+): boolean {
   const hash = sha2[algorithmId]
   if (hash === undefined) throw new TimestampError(`it uses the hash ${algorithmId}; SHA-2 is taken`)
-  return createHash(hash).update(bytes).digest().equals(Buffer.from(digest as ArrayBuffer))
+  return createHash(hash)
+    .update(bytes)
+    .digest()
+    .equals(Buffer.from(digest as ArrayBuffer))
 }
 
 /** The one value of an attribute. */

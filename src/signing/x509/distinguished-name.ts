@@ -79,7 +79,8 @@ function parseAttribute(text: string, part: string): { readonly type: string; re
 /** Takes escapes away; spaces around a value do not belong to it unless they are escaped. */
 function unescape(text: string, raw: string): string {
   const tokens = [...raw.matchAll(/\\([0-9A-Fa-f]{2})|\\([ ,;+"<>#=\\])|([^\\])/gsu)]
-  if (tokens.map(([token]) => token).join('') !== raw) throw invalid(text, `"${raw.trim()}" ends in a backslash, or escapes what needs none`)
+  if (tokens.map(([token]) => token).join('') !== raw)
+    throw invalid(text, `"${raw.trim()}" ends in a backslash, or escapes what needs none`)
   const isBlank = ([token]: readonly string[]): boolean => token === ' '
   while (tokens[0] && isBlank(tokens[0])) tokens.shift()
   for (let last = tokens.at(-1); last && isBlank(last); last = tokens.at(-1)) tokens.pop()

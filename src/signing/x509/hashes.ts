@@ -1,4 +1,4 @@
-import type { AlgorithmIdentifier } from 'pkijs'
+import type * as Pkijs from 'pkijs'
 
 /** The hashes that are taken, as `node:crypto` names them. */
 export type Sha2 = 'sha256' | 'sha384' | 'sha512'
@@ -22,8 +22,8 @@ export const rsaPss = '1.2.840.113549.1.1.10'
 
 /** The hash in a signature algorithm, which RSASSA-PSS has among its parameters; `undefined` when none is taken. */
 export function hashOfSignature(
-  { algorithmId, algorithmParams }: AlgorithmIdentifier,
-  { RSASSAPSSParams }: typeof import('pkijs'),
+  { algorithmId, algorithmParams }: Pkijs.AlgorithmIdentifier,
+  { RSASSAPSSParams }: typeof Pkijs,
 ): Sha2 | undefined {
   if (algorithmId !== rsaPss) return signatures[algorithmId]
   return sha2[new RSASSAPSSParams({ schema: algorithmParams }).hashAlgorithm.algorithmId]

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import type { Certificate as Parsed, Extension } from 'pkijs'
+import type * as Pkijs from 'pkijs'
 import { CertificateError } from './certificate-error.ts'
 import { hashOfSignature, type Sha2 } from './hashes.ts'
 import { formatSubject, type NameAttribute } from './distinguished-name.ts'
@@ -41,7 +41,8 @@ const maximumExtensions = 64
 
 /** Reads one certificate in DER, with nothing after it. Throws `CertificateError`. */
 export async function readCertificate(der: Buffer): Promise<Certificate> {
-  if (der.length > maximumBytes) throw new CertificateError(`a certificate has more than ${maximumBytes} bytes`)
+  if (der.length > maximumBytes)
+    throw new CertificateError(`a certificate has more than ${maximumBytes} bytes`)
   const pkijs = await import('pkijs')
   try {
     const x509 = new X509Certificate(der)
@@ -56,17 +57,18 @@ export async function readCertificate(der: Buffer): Promise<Certificate> {
 }
 
 function readFields(
-  parsed: Parsed,
+  parsed: Pkijs.Certificate,
   x509: X509Certificate,
-  pkijs: typeof import('pkijs'),
+  pkijs: typeof Pkijs,
 ): Omit<Certificate, 'der' | 'x509'> {
   const extensions = parsed.extensions ?? []
   const oids = new Set(extensions.map(({ extnID }) => extnID))
-  if (extensions.length > maximumExtensions) throw new Error(`it has more than ${maximumExtensions} extensions`)
+  if (extensions.length > maximumExtensions)
+    throw new Error(`it has more than ${maximumExtensions} extensions`)
   if (oids.size !== extensions.length) throw new Error('an extension stands in it twice')
   const subject = parsed.subject.typesAndValues.map(({ type, value }) => ({
     oid: type,
-    value: String((value.valueBlock as { value?: unknown }).value ?? ''),
+    value: textOf(value),
   }))
   const read = readExtensions(extensions, pkijs)
   if ((read.basicConstraints?.isAuthority ?? false) !== x509.ca) throw new Error('it is ambiguous')
@@ -81,9 +83,15 @@ function readFields(
   }
 }
 
+/** Of any kind of string; of what is none, such as an OCTET STRING, the value is empty and equals no other. */
+function textOf({ valueBlock }: Pkijs.AttributeTypeAndValue['value']): string {
+  const { value } = valueBlock as { readonly value?: unknown }
+  return typeof value === 'string' ? value : ''
+}
+
 function readExtensions(
-  extensions: readonly Extension[],
-  { BasicConstraints, ExtKeyUsage }: typeof import('pkijs'),
+  extensions: readonly Pkijs.Extension[],
+  { BasicConstraints, ExtKeyUsage }: typeof Pkijs,
 ): Pick<Certificate, 'basicConstraints' | 'keyUsage' | 'extendedKeyUsage'> {
   const valueOf = (oid: string): { readonly value: unknown } | undefined => {
     const found = extensions.find(({ extnID }) => extnID === oid)
@@ -101,22 +109,24 @@ function readExtensions(
 
 function readConstraints(
   value: unknown,
-  BasicConstraints: typeof import('pkijs').BasicConstraints,
+  BasicConstraints: typeof Pkijs.BasicConstraints,
 ): NonNullable<Certificate['basicConstraints']> {
   if (!(value instanceof BasicConstraints)) throw new Error('its basic constraints cannot be read')
   const { cA, pathLenConstraint } = value
   if (pathLenConstraint === undefined) return { isAuthority: cA }
-  if (typeof pathLenConstraint !== 'number' || pathLenConstraint < 0) throw new Error('its path length is no number')
+  if (typeof pathLenConstraint !== 'number' || pathLenConstraint < 0)
+    throw new Error('its path length is no number')
   return { isAuthority: cA, pathLength: pathLenConstraint }
 }
 
 function readUsage(value: unknown): readonly [number, number] {
-  const bytes = (value as { valueBlock?: { valueHexView?: Uint8Array } } | undefined)?.valueBlock?.valueHexView
+  const bytes = (value as { valueBlock?: { valueHexView?: Uint8Array } } | undefined)?.valueBlock
+    ?.valueHexView
   if (!bytes || bytes.length === 0 || bytes.length > 2) throw new Error('its key usage cannot be read')
   return [bytes[0] ?? 0, bytes[1] ?? 0]
 }
 
-function readPurposes(value: unknown, ExtKeyUsage: typeof import('pkijs').ExtKeyUsage): readonly string[] {
+function readPurposes(value: unknown, ExtKeyUsage: typeof Pkijs.ExtKeyUsage): readonly string[] {
   if (!(value instanceof ExtKeyUsage)) throw new Error('its extended key usage cannot be read')
   return value.keyPurposes
 }

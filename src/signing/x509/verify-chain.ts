@@ -47,7 +47,7 @@ export async function verifyChain(question: ChainQuestion): Promise<readonly Cer
 /** The trust store stands first among the candidates, so that a cross-signed twin never leads past it. */
 function findChain(leaf: Certificate, candidates: readonly Certificate[]): Certificate[] {
   const chain = [leaf]
-  for (let last = leaf; !isIssuedBy(last, last); ) {
+  for (let last = leaf; !isIssuedBy(last, last);) {
     const issuer = candidates.find((candidate) => !chain.includes(candidate) && isIssuedBy(last, candidate))
     if (!issuer) throw new CertificateError(`whoever issued the certificate of ${last.name} is missing`)
     if (chain.push(issuer) > maximumChainLength) {
@@ -79,7 +79,9 @@ function checkLeaf(leaf: Certificate, purpose: ChainQuestion['purpose']): void {
     if (purpose === 'timeStamping') throw refused(leaf, 'is not for timestamps')
     return
   }
-  const isForeign = found.some((oid) => foreignPurposes.includes(oid) || (isPurpose(oid) && oid !== purposes[purpose]))
+  const isForeign = found.some(
+    (oid) => foreignPurposes.includes(oid) || (isPurpose(oid) && oid !== purposes[purpose]),
+  )
   if (isForeign || !found.includes(purposes[purpose])) {
     throw refused(leaf, `is not for ${purpose} alone`)
   }
@@ -99,11 +101,18 @@ function checkAuthority(authority: Certificate, below: number, purpose: ChainQue
   if (!basicConstraints?.isAuthority || !isCritical(authority, extensionOids.basicConstraints)) {
     throw refused(authority, 'is not that of an authority')
   }
-  if (!keyUsage || !isCritical(authority, extensionOids.keyUsage) || (keyUsage[0] & bits.certificateSigning) === 0) {
+  if (
+    !keyUsage ||
+    !isCritical(authority, extensionOids.keyUsage) ||
+    (keyUsage[0] & bits.certificateSigning) === 0
+  ) {
     throw refused(authority, 'may not issue certificates')
   }
   if (below > (basicConstraints.pathLength ?? Infinity)) {
-    throw refused(authority, `allows ${basicConstraints.pathLength} authorities below it, and there are ${below}`)
+    throw refused(
+      authority,
+      `allows ${basicConstraints.pathLength} authorities below it, and there are ${below}`,
+    )
   }
   if (extendedKeyUsage && ![purposes[purpose], anyPurpose].some((oid) => extendedKeyUsage.includes(oid))) {
     throw refused(authority, `may not issue certificates for ${purpose}`)
@@ -119,7 +128,8 @@ function checkEach(certificate: Certificate, times: readonly number[]): void {
   }
   if (signatureHash === undefined) throw refused(certificate, 'is not signed with SHA-2 by RSA or ECDSA')
   const strange = extensions.find(
-    ({ oid, isCritical: critical }) => oid === extensionOids.nameConstraints || (critical && !understood.has(oid)),
+    ({ oid, isCritical: critical }) =>
+      oid === extensionOids.nameConstraints || (critical && !understood.has(oid)),
   )
   if (strange) throw refused(certificate, `has the extension ${strange.oid}, which is not understood`)
   checkKey(certificate)
