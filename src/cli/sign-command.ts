@@ -62,8 +62,9 @@ function show(
   const tag = reference.includes(':') ? `@${shortDigest(reference)}` : `:${reference}`
   print(`Signed ${repository.host}/${repository.name}${tag}`)
   for (const { subject, platform, attachments } of signed) {
-    print(`  ${platform ?? 'itself'}  ${subject}`)
-    for (const { form, digest } of attachments) print(`    ${form.padEnd(7)} ${digest}`)
+    if (platform !== undefined) print(platform)
+    print(`  image  ${subject}`)
+    for (const { form, digest } of attachments) print(`  ${form.padEnd(6)} ${digest}`)
   }
 }
 

@@ -61,7 +61,8 @@ async function verify(context: Context, text: string, options: VerifyOptions): P
 function showVerification(verification: Verification, wanted: string, claims: readonly Claim[]): void {
   const { subject, status, rejections, unavailable } = verification
   const word = claims.length > 0 ? 'verified' : status === 'verified' ? 'not claimed' : status
-  print(`${word}: ${wanted} of ${subject}`)
+  print(`${word}: ${wanted}`)
+  print(`  ${subject}`)
   for (const claim of verification.claims) showClaim(claim)
   for (const rejection of rejections) showRejection(rejection)
   if (unavailable !== undefined) print(wrap(`not everything could be looked at: ${unavailable}`, '  '))
@@ -70,7 +71,8 @@ function showVerification(verification: Verification, wanted: string, claims: re
 function showClaim(claim: Claim): void {
   const { format, keyAlgorithm, manifest, reference, provenAt, claimedAt, certificate } = claim
   print(`  good  ${claim.claim}`)
-  print(`        ${format}, ${keyAlgorithm}, in ${manifest}`)
+  print(`        ${format}, ${keyAlgorithm}`)
+  print(`        ${manifest}`)
   if (reference !== undefined) print(`        names ${reference}`)
   if (certificate) {
     print(
@@ -86,7 +88,8 @@ function showClaim(claim: Claim): void {
 }
 
 function showRejection({ status, format, manifest, why }: Rejection): void {
-  print(`  bad   ${format}, ${status}, in ${manifest}`)
+  print(`  bad   ${format}, ${status}`)
+  print(`        ${manifest}`)
   print(wrap(why, '        '))
 }
 

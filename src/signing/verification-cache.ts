@@ -12,7 +12,7 @@ import { verifyImage, verifyPlaces } from './verify-image.ts'
 
 const maximumEntries = 5_000
 /** Predicates can be large; what many answers hold together is bounded too. */
-const maximumBytes = 64 * 1024 * 1024
+const maximumBytes = 16 * 1024 * 1024
 /** What depends on the clock otherwise than by a signer's end: certificates, and signatures that expire. */
 const briefMs = 60_000
 const longMs = 3_600_000

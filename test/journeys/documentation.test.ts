@@ -28,6 +28,7 @@ for (const page of pages) {
           PRATIQUE_USERNAME: 'admin',
           PRATIQUE_PASSWORD: product.password,
           PRATIQUE_NEW_PASSWORD: 'a-new-password',
+          PRATIQUE_KEY_PASSWORD: 'a-passphrase',
         }
         const { code, stdout, stderr } = await runToEnd('bash', ['-c', line], environment, { cwd: work })
         assert.equal(code, exitCode, `${line}\n${stdout}${stderr}`)
@@ -83,8 +84,11 @@ async function prepare(work: string): Promise<void> {
   )
   writeFileSync(join(work, 'policy.yaml'), ['stages:', ...stages, ''].join('\n'))
   writeFileSync(join(work, 'project.yaml'), 'rules: { scanned: true, unknownFiles: { max: 0 } }\n')
-  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  writeFileSync(join(work, 'release.pub'), publicKey.export({ type: 'spki', format: 'pem' }))
+  for (const name of ['release', 'builder', 'alice-2027', 'vendor']) {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    writeFileSync(join(work, `${name}.pub`), publicKey.export({ type: 'spki', format: 'pem' }))
+  }
+  writeFileSync(join(work, 'result.json'), JSON.stringify({ result: 'PASSED' }))
   const bundleKey = generateKeyPairSync('ed25519')
   writeFileSync(join(work, 'key.pem'), bundleKey.privateKey.export({ type: 'pkcs8', format: 'pem' }))
   writeFileSync(join(work, 'key.pub'), bundleKey.publicKey.export({ type: 'spki', format: 'pem' }))

@@ -75,7 +75,8 @@ async function create(hint: string | undefined, make: () => Promise<Bundle>): Pr
 /** The material of a bundle as cosign writes it beside a layer (cosign, `pkg/oci/static`). */
 function annotationsOf({ verificationMaterial }: SerializedBundle): LayerAnnotations {
   const { certificate, tlogEntries, timestampVerificationData } = verificationMaterial
-  const [entry] = tlogEntries
+  // The types promise a list; without witnesses there is none.
+  const entry = (tlogEntries as typeof tlogEntries | undefined)?.[0]
   const [timestamp] = timestampVerificationData?.rfc3161Timestamps ?? []
   return {
     ...(certificate
