@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { Option, type Command } from 'commander'
-import type { SignatureForm, SignedSubject, SignRequest } from '../signing/offline.ts'
+import type { Signatory, SignatureForm, SignedSubject, SignRequest } from '../signing/offline.ts'
 import { CommandError } from './client.ts'
 import type { Context } from './commands.ts'
 import { openImage } from './open-repository.ts'
@@ -32,25 +32,29 @@ export function signCommands(program: Command, context: Context): void {
 function withForms(command: Command): Command {
   return command
     .addOption(
-      new Option('--only <form>', 'write only this form: bundle for cosign 3, legacy for skopeo').choices([
+      new Option('--only <form>', 'only this: bundle for cosign 3, legacy for skopeo').choices([
         'bundle',
         'legacy',
+        'notation',
       ]),
     )
     .option('--no-recursive', 'of an index, sign only the index itself')
 }
 
 async function prepare(context: Context, image: string, options: SignOptions): Promise<SignRequest> {
-  const { signatureForms } = await import('../signing/offline.ts')
   const signatory = await openSignatory(options)
   for (const warning of signatory.warnings) process.stderr.write(`${wrap(`warning: ${warning}`)}\n`)
   return {
     ...(await openImage(context, image)),
     signatory,
-    forms: options.only === undefined ? signatureForms : [options.only],
+    forms: options.only === undefined ? formsOf(signatory) : [options.only],
     recursive: options.recursive,
     now: Date.now(),
   }
+}
+
+function formsOf({ notation }: Signatory): SignatureForm[] {
+  return ['bundle', 'legacy', ...(notation ? ['notation' as const] : [])]
 }
 
 function show(
@@ -64,7 +68,8 @@ function show(
   for (const { subject, platform, attachments } of signed) {
     if (platform !== undefined) print(platform)
     print(`  image  ${subject}`)
-    for (const { form, digest } of attachments) print(`  ${form.padEnd(6)} ${digest}`)
+    for (const { form, digest } of attachments)
+      print(`  ${(form === 'notation' ? 'notary' : form).padEnd(6)} ${digest}`)
   }
 }
 

@@ -8,6 +8,7 @@ import { readText } from './read-text.ts'
 export interface SignatoryOptions {
   readonly key?: string
   readonly passwordFile?: string
+  readonly certificateChain?: string
   readonly command?: string
   readonly publicKey?: string
   readonly fulcio?: string
@@ -21,6 +22,7 @@ export function withSignatory(command: Command): Command {
   return command
     .option('--key <file>', 'private key: PKCS#8, PKCS#1, SEC1, or encrypted by cosign or skopeo')
     .option('--password-file <file>', 'its passphrase; else PRATIQUE_KEY_PASSWORD, COSIGN_PASSWORD')
+    .option('--certificate-chain <file>', 'of the key, in PEM: sign for the Notary Project too')
     .option('--command <program>', 'sign with a program: the bytes on its input, DER on its output')
     .option('--public-key <file>', 'of the key with which the program signs')
     .option('--fulcio <url>', 'sign without a key: a certificate from here for whom the token names')
@@ -50,7 +52,9 @@ export async function openSignatory(options: SignatoryOptions): Promise<Signator
     return signing.commandSignatory(words, createPublicKey(readText(options.publicKey)), witnesses)
   }
   const password = readPassword(options)
-  return signing.keySignatory(await signing.openPrivateKey(readText(key as string), password), witnesses)
+  const privateKey = await signing.openPrivateKey(readText(key as string), password)
+  const { certificateChain: chain } = options
+  return signing.keySignatory(privateKey, witnesses, chain === undefined ? undefined : readText(chain))
 }
 
 /** The passphrase of a private key, from a file or the environment; an empty one is one. */

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { buildImage, buildIndex, type BuiltImage } from '../fixtures/build-image.ts'
+import { makeCodeSigner } from '../fixtures/code-signer.ts'
 import { pushImage } from '../fixtures/push-image.ts'
 import { runToEnd, startProduct, type Product, type Ran } from '../fixtures/start-product.ts'
 import { findPeers } from './peer.ts'
@@ -16,6 +17,7 @@ let product: Product
 const password = { PRATIQUE_KEY_PASSWORD: 'secret', COSIGN_PASSWORD: 'secret' }
 const cosign3 = findPeers('cosign')
 const cosign2 = findPeers('cosign-2.5')
+const notation = findPeers('notation', 'openssl')
 const skopeos = (['skopeo-1.18', 'skopeo-1.22'] as const).map((name) => ({ name, ...findPeers(name) }))
 
 before(async () => {
@@ -266,6 +268,53 @@ test('cosign signs with a key that we made', { skip: cosign3.skip }, async () =>
   assert.equal(signed.code, 0, said(signed))
   assert.equal((await pratique('verify', '--key', path('release.pub'), 'dev/their-key:1')).code, 0)
 })
+
+test(
+  'notation verifies what we sign with a chain of certificates, and so do we',
+  { skip: notation.skip },
+  async () => {
+    const signer = makeCodeSigner('/C=DE/ST=Hamburg/O=Harbour/CN=Release')
+    writeFileSync(path('notary.key'), signer.privateKey)
+    writeFileSync(path('notary.chain'), signer.chain)
+    writeFileSync(path('notary.root'), signer.root)
+    const image = await buildImage({ layers: [{ a: 'notation' }] })
+    const name = await push('dev/notary', '1', image)
+    await push('dev/notary', 'unsigned', await buildImage({ layers: [{ a: 'not signed' }] }))
+    const options = ['--key', path('notary.key'), '--certificate-chain', path('notary.chain')]
+    const signed = await pratique('sign', ...options, 'dev/notary:1')
+    assert.equal(signed.code, 0, said(signed))
+    const folder = path('notation-config')
+    const store = join(folder, 'notation/truststore/x509/ca/harbour')
+    mkdirSync(store, { recursive: true })
+    writeFileSync(join(store, 'root.pem'), signer.root)
+    const policy = {
+      name: 'all',
+      registryScopes: ['*'],
+      signatureVerification: { level: 'strict' },
+      trustStores: ['ca:harbour'],
+      trustedIdentities: ['x509.subject: C=DE, ST=Hamburg, O=Harbour'],
+    }
+    writeFileSync(
+      join(folder, 'notation/trustpolicy.json'),
+      JSON.stringify({ version: '1.0', trustPolicies: [policy] }),
+      { mode: 0o600 },
+    )
+    const verify = (tag: string): Promise<Ran> =>
+      runToEnd(
+        notation.paths.notation,
+        ['verify', '--insecure-registry', '-u', 'admin', '-p', product.password, `${name}:${tag}`],
+        { ...environment(), XDG_CONFIG_HOME: folder },
+      )
+    const theirs = await verify('1')
+    assert.equal(theirs.code, 0, said(theirs))
+    assert.notEqual((await verify('unsigned')).code, 0)
+    const subject = ['--notation-ca', path('notary.root'), '--notation-subject']
+    const ours = await pratique('verify', ...subject, 'C=DE, ST=Hamburg, O=Harbour', 'dev/notary:1')
+    assert.equal(ours.code, 0, said(ours))
+    const other = await pratique('verify', ...subject, 'C=DE, ST=Hamburg, O=Other', 'dev/notary:1')
+    assert.equal(other.code, 1, said(other))
+  },
+)
 
 test('a program signs in place of a key, and one that signs with another key is found out', async () => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })

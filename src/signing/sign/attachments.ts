@@ -6,6 +6,7 @@ import { mediaTypes, type Descriptor } from '../../kernel/media-types.ts'
 import type { Tag } from '../../kernel/reference.ts'
 import { attestationTag, signatureTag } from '../collect-attachments.ts'
 import { SigningFailure } from '../failures.ts'
+import { notationArtifactType } from '../formats/notation/index.ts'
 import { bundleMediaType } from '../sign-statement.ts'
 import type { Subject } from '../types.ts'
 
@@ -40,6 +41,29 @@ export function bundleReferrer(
     annotations: {
       'dev.sigstore.bundle.content': 'dsse-envelope',
       'dev.sigstore.bundle.predicateType': predicateType,
+      'org.opencontainers.image.created': new Date(now).toISOString(),
+    },
+  })
+}
+
+/**
+ * A Notary Project signature as notation attaches it (signature specification, "OCI Signatures"), with the SHA-256 of
+ * each certificate of its chain, by which clients sort out what they could trust.
+ */
+export function notationReferrer(
+  envelope: Buffer,
+  thumbprints: readonly string[],
+  subject: Subject,
+  now: number,
+): BuiltAttachment {
+  const config = Buffer.from('{}')
+  return build([config, envelope], {
+    artifactType: notationArtifactType,
+    config: describe(mediaTypes.ociEmpty, config),
+    layers: [describe('application/jose+json', envelope)],
+    subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
+    annotations: {
+      'io.cncf.notary.x509chain.thumbprint#S256': JSON.stringify(thumbprints),
       'org.opencontainers.image.created': new Date(now).toISOString(),
     },
   })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { isDigest, type Digest } from '../../kernel/digest.ts'
@@ -11,13 +12,23 @@ import {
 import { attestationTag, signatureTag } from '../collect-attachments.ts'
 import { SigningFailure } from '../failures.ts'
 import type { Subject } from '../types.ts'
-import { bundleReferrer, legacyAttestation, legacySignature, type BuiltAttachment } from './attachments.ts'
+import { readPemBlocks } from '../trusted-roots/pem.ts'
+import {
+  bundleReferrer,
+  legacyAttestation,
+  legacySignature,
+  notationReferrer,
+  type BuiltAttachment,
+} from './attachments.ts'
 import { signaturePredicateType, simpleSigningPayload } from './payloads.ts'
 import { signBytesBy, signStatementBy } from './sign-content.ts'
 import type { Signatory } from './signatory.ts'
 
-/** Both are written unless only one is wanted: cosign 3 reads bundles first, containers/image only the tag. */
-export const signatureForms = ['bundle', 'legacy'] as const
+/**
+ * The first two are written unless only one is wanted: cosign 3 reads bundles first, containers/image only the tag.
+ * `notation` needs a chain of certificates.
+ */
+export const signatureForms = ['bundle', 'legacy', 'notation'] as const
 export type SignatureForm = (typeof signatureForms)[number]
 
 export interface SignRequest {
@@ -78,8 +89,32 @@ export async function signImage(request: SignRequest): Promise<SignedSubject[]> 
         ),
       )
     }
+    if (request.forms.includes('notation')) {
+      attachments.push(await pushNotation(request, subject))
+    }
     return attachments
   })
+}
+
+async function pushNotation(
+  { repository, signatory, now }: SignRequest,
+  subject: Subject,
+): Promise<PushedForm> {
+  const { notation } = signatory
+  if (!notation) {
+    throw new SigningFailure(
+      'KEY_INVALID',
+      'a Notary Project signature needs --key with its chain of certificates (--certificate-chain)',
+    )
+  }
+  const { signNotation } = await import('../formats/notation/index.ts')
+  const certificateChain = [notation.certificateChain]
+  const envelope = await signNotation({ subject, key: notation.key, certificateChain, now })
+  const thumbprints = readPemBlocks(notation.certificateChain, 'CERTIFICATE').map((der) =>
+    createHash('sha256').update(der).digest('hex'),
+  )
+  const built = notationReferrer(envelope, thumbprints, subject, now)
+  return { ...(await pushReferrer(repository, built, subject)), form: 'notation' }
 }
 
 /** Attests something of an image: the predicate of an in-toto statement. */

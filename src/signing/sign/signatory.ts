@@ -10,6 +10,8 @@ export interface Signatory {
   readonly maker: Maker
   /** Transparency logs and timestamp authorities that are shown each signature. */
   readonly witnesses: readonly Witness[]
+  /** What a Notary Project signature is made with: a key whose certificate is the first of the chain. */
+  readonly notation?: { readonly key: KeyObject; readonly certificateChain: string }
   /** Digest of the public key, by which a bundle names it; absent where a certificate does. */
   readonly hint?: string
   /** What a user should know before relying on it. */
@@ -26,7 +28,12 @@ const rawLengths: Partial<Record<KeyAlgorithm, number>> = {
 }
 
 /** Signs with a private key in memory. */
-export function keySignatory(privateKey: KeyObject, witnesses: readonly Witness[] = []): Signatory {
+export function keySignatory(
+  privateKey: KeyObject,
+  witnesses: readonly Witness[] = [],
+  /** PEM, for Notary Project signatures. */
+  certificateChain?: string,
+): Signatory {
   const publicKey = createPublicKey(privateKey)
   const algorithm = algorithmOfKey(publicKey)
   return {
@@ -36,6 +43,7 @@ export function keySignatory(privateKey: KeyObject, witnesses: readonly Witness[
         signed(publicKey, sign(algorithm === 'ed25519' ? null : 'sha256', data, privateKey)),
     },
     witnesses,
+    ...(certificateChain === undefined ? {} : { notation: { key: privateKey, certificateChain } }),
     hint: hintOf(publicKey),
     warnings: warningsFor(algorithm),
   }
