@@ -194,7 +194,6 @@ function printInspection({
   for (const [name, value] of lines) print(`${name.padEnd(12)}${value}`)
   for (const { digest, instruction } of layers)
     print(wrap(`layer ${shortDigest(digest)} ${instruction ?? ''}`, '  '))
-  for (const { digest, artifactType } of referrers)
-    print(`  refers to it: ${shortDigest(digest)} ${artifactType}`)
+  for (const { digest, artifactType } of referrers) print(`  refers: ${shortDigest(digest)} ${artifactType}`)
   printVerdict(verdict)
 }

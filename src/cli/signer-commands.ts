@@ -38,7 +38,8 @@ function addCommand(signer: Command, context: Context): void {
         ...(options.vex === undefined ? {} : { vex: options.vex }),
       })
       if (context.isJson()) return printJson(added)
-      print(`Signer ${name} is known: ${added.fingerprint}`)
+      print(`Signer ${name} is known`)
+      print(`  ${added.fingerprint}`)
       print(`It counts where a policy names ${added.countsAs ?? name}${added.vex ? ', and for VEX' : ''}.`)
     })
 }
@@ -68,7 +69,7 @@ function readingCommands(signer: Command, context: Context): void {
       const found = await context.client().get<SignerBody>(`${path}/${encodeURIComponent(name)}`)
       if (context.isJson()) return printJson(found)
       print(`${found.name}: ${showState(found)}${found.reason === undefined ? '' : `, ${found.reason}`}`)
-      print(`Fingerprint  ${found.fingerprint}`)
+      print(`  ${found.fingerprint}`)
       for (const line of describe(found.identity)) print(line)
       if (found.countsAs !== undefined) print(`Counts as    ${found.countsAs}`)
       if (found.expiresAt !== undefined) print(`Ends         ${found.expiresAt}`)

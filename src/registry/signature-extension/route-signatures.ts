@@ -54,7 +54,6 @@ export function signatureHandlers(parts: RegistryParts): Pick<Handlers, 'signatu
   const put: Handlers['signatures']['PUT'] = async ({ path, request, reply }) => {
     const { caller } = request
     await requireWriting(parts, caller, path.repository)
-    const isAttachingOnly = !(await parts.mayAccess(caller, 'push', path.repository))
     const body = await readWholeBody(request.raw, parts.limits.bodyIdleMs, maximumBodyBytes, tooLarge)
     const content = parseSignature(body, path.digest)
     const repository = await findRepository(database, path.repository)
@@ -65,7 +64,7 @@ export function signatureHandlers(parts: RegistryParts): Pick<Handlers, 'signatu
         `${path.repository} has no manifest ${path.digest}; push the image before its signature`,
       )
     }
-    const digest = await storeSignature(parts, { repository, image, content, caller, isAttachingOnly })
+    const digest = await storeSignature(parts, { repository, image, content, caller })
     return reply
       .code(201)
       .header('location', `/extensions/v2/${path.repository}/signatures/${path.digest}`)

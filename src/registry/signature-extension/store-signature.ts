@@ -15,7 +15,6 @@ export interface SignatureToStore {
   readonly image: StoredManifest
   readonly content: Buffer
   readonly caller: Caller
-  readonly isAttachingOnly: boolean
 }
 
 /**
@@ -23,7 +22,7 @@ export interface SignatureToStore {
  * manifest: the same one for the same signature. Throws SIGNATURES_FULL, and what `pushManifest` throws.
  */
 export async function storeSignature(parts: RegistryParts, toStore: SignatureToStore): Promise<Digest> {
-  const { repository, image, content, caller, isAttachingOnly } = toStore
+  const { repository, image, content, caller } = toStore
   const manifest = Buffer.from(JSON.stringify(artifactOf(image, content)))
   const digest = digestOf(manifest)
   // Two that come at once may both find the last place. The list is cut all the same.
@@ -37,7 +36,6 @@ export async function storeSignature(parts: RegistryParts, toStore: SignatureToS
     contentType: mediaTypes.ociManifest,
     content: manifest,
     caller,
-    isAttachingOnly,
   })
   return digest
 }

@@ -16,13 +16,11 @@ export function loadOpenpgp(): Promise<Openpgp> {
 
 function strictConfig({ config, enums }: Library): openpgp.Config {
   const { hash, publicKey, curve } = enums
-  const weak = new Set([hash.md5, hash.sha1, hash.ripemd])
   return {
     ...config,
     minRSABits: 2048,
-    // Also of the signatures by which a key binds its names and subkeys to itself.
-    rejectHashAlgorithms: weak,
-    rejectMessageHashAlgorithms: weak,
+    // Of all signatures, also those by which a key binds its names and subkeys to itself.
+    rejectHashAlgorithms: new Set([hash.md5, hash.sha1, hash.ripemd]),
     rejectPublicKeyAlgorithms: new Set([publicKey.elgamal, publicKey.dsa, publicKey.ed448]),
     rejectCurves: new Set([
       curve.secp256k1,

@@ -59,6 +59,23 @@ const unusable: readonly [name: string, text: () => Promise<string> | string, wh
     async () => (await makeKey({ type: 'rsa', rsaBits: 1024 })).publicKey.armor(),
     /rsaEncryptSign 1024 bits.*RSA of 2048/,
   ],
+  [
+    'a short RSA key with a good subkey',
+    async () => {
+      const subkeys = [{ type: 'curve25519', sign: true } as const]
+      return (await makeKey({ type: 'rsa', rsaBits: 1024, subkeys })).publicKey.armor()
+    },
+    /rsaEncryptSign 1024 bits, ed25519.*too weak/,
+  ],
+  [
+    'a key that binds its name with SHA-1',
+    async () => {
+      const preferredHashAlgorithm = library.enums.hash.sha1
+      const config = { preferredHashAlgorithm, nonDeterministicSignaturesViaNotation: false }
+      return (await makeKey({ type: 'rsa', rsaBits: 2048, config })).publicKey.armor()
+    },
+    /SHA1.*self-signatures of SHA-256 or better/,
+  ],
   ['a key that says nothing of itself', () => armorOf(firstPacket(key.publicKey.write())), /can be verified/],
   ['a key that is cut off', () => armorOf(key.publicKey.write().subarray(0, -40)), /no key in it/],
   ['too much', () => armored + '\n'.repeat(64 * 1024), /at most 65536.*export-minimal/],

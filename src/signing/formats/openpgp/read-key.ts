@@ -5,7 +5,8 @@ import { loadOpenpgp } from './library.ts'
 
 const maximumKeyCharacters = 64 * 1024
 const maximumRsaBits = 8192
-const supported = 'RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, and Ed25519 are supported'
+const supported =
+  'RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, and Ed25519 are supported, with self-signatures of SHA-256 or better'
 const exportAgain = 'export the public key with "gpg --armor --export KEY"'
 
 /**

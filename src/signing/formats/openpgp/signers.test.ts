@@ -145,6 +145,16 @@ const keys: readonly [name: string, why: RegExp, judge: () => Promise<Claim | Re
     },
   ],
   [
+    'a subkey with a revocation that nobody can check',
+    /revoked/,
+    async () => {
+      const [{ key, subkey }, another] = [await withSubkey(), await withSubkey()]
+      const { revocationSignatures } = await another.subkey.revoke(secretOf(another.key))
+      key.publicKey.subkeys[0]!.revocationSignatures = revocationSignatures
+      return judge(await signBefore(content, secretSubkeyOf(subkey)), [signerOf(key.publicKey.armor())])
+    },
+  ],
+  [
     'a subkey that had ended when it signed',
     /expired/,
     async () => {
