@@ -16,7 +16,7 @@ import { clauseOf, policyOf, trustOf } from '../runtime/exports/testing-trust.ts
 import { signStatement, type EvidenceSource, type ServerKey, type Signer } from '../signing/index.ts'
 import type { Answer } from './judge-image.ts'
 import { descriptorMediaType, normalizeHost, readReference } from './read-call.ts'
-import { makeNode, makeServerKey, signTrust, type TestNode } from './testing-node.ts'
+import { makeNode, makeServerKey, signTrust, type TestNode } from '../../test/fixtures/make-node.ts'
 import { verifyOnNode, type VerifierParts } from './verify-image.ts'
 
 const registry = '127.0.0.1:5007'

@@ -27,7 +27,7 @@ function verifyCommand(node: Command): void {
   node
     .command('verify-image')
     .description('answer containerd whether an image may be pulled: exit code 0, or 1 and why')
-    .usage('-name <reference> -digest <digest> -stdin-media-type <type>')
+    .usage('-name <image> -digest <digest> ...')
     .argument('[arguments...]', 'as containerd gives them; the descriptor on standard input')
     .allowUnknownOption()
     .action(async (argv: string[]) => {
