@@ -81,8 +81,11 @@ async function linkSigned(
 ): Promise<void> {
   for (const { digest, parsed, content } of signed) {
     for (const reference of parsed.references) {
-      // Among them may be the layer of an older signature, which the tag carries on.
-      if (!(await findLinkedBlob(transaction, named.repository.id, reference.digest))) {
+      // Among them may be layers of older signatures, which the tag carries on, from there or from here.
+      const isHeld =
+        (await findLinkedBlob(transaction, named.repository.id, reference.digest)) ??
+        (await findLinkedBlob(transaction, repository.id, reference.digest))
+      if (!isHeld) {
         throw new PromotionFailure('PROMOTION_OUTDATED', 'a signature was deleted meanwhile; try again')
       }
       await linkBlob(transaction, repository.id, reference.digest, verdict.judgedAt)

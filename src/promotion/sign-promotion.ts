@@ -1,8 +1,10 @@
 import { sign } from 'node:crypto'
+import type { Database } from '../database/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import type { RepositoryName, Tag } from '../kernel/reference.ts'
 import {
   findManifest,
+  findRepository,
   parseManifest,
   resolveReference,
   storeBlobBytes,
@@ -11,19 +13,25 @@ import {
   type RepositoryRef,
 } from '../registry/index.ts'
 import {
+  attestationTag,
   bundleReferrer,
   getServerKey,
+  joinAttachments,
   legacySignature,
+  serverSigner,
+  signatureClaim,
   signaturePredicateType,
   signatureTag,
   signStatement,
   simpleSigningPayload,
+  verifyStored,
   vsaPredicateType,
   type BuiltAttachment,
   type ServerKey,
   type Subject,
+  type VerifyParts,
 } from '../signing/index.ts'
-import { summarise, type Summary } from './summarise.ts'
+import { isByPolicy, summarise, type Summary } from './summarise.ts'
 
 /** What the server says of what it promotes, as manifests whose blobs lie in the source repository already. */
 export interface SignedManifest {
@@ -41,14 +49,14 @@ export interface PromotionToSign extends Omit<Summary, 'subject'> {
   readonly subjects: readonly Subject[]
 }
 
-export interface SignPromotionParts {
+export interface SignPromotionParts extends VerifyParts {
   readonly registry: RegistryParts
 }
 
 /**
  * Signs what is promoted with the server's key under its new name, and attests why it was let through (SLSA
- * Verification Summary Attestation, version 1). Bytes are stored before the transaction that links them; if that
- * fails, garbage collection takes them.
+ * Verification Summary Attestation, version 1). What the target has of that already is not said again. Bytes are
+ * stored before the transaction that links them; if that fails, garbage collection takes them.
  */
 export async function signPromotion(
   parts: SignPromotionParts,
@@ -56,15 +64,47 @@ export async function signPromotion(
 ): Promise<SignedManifest[]> {
   const { registry } = parts
   const key = await getServerKey(registry.database, registry.clock)
+  const target = await findRepository(registry.database, promotion.target)
   const signed: SignedManifest[] = []
   for (const subject of promotion.subjects) {
+    const said = target ? await saidBefore(parts, promotion, target, subject) : nothingSaid
     const attachments = [
-      ...(await signSubject(parts, promotion, subject, key)),
-      attestSubject(promotion, subject, key),
+      ...(await signSubject(parts, { promotion, target, subject, key }, said)),
+      ...(said.summary ? [] : [attestSubject(promotion, subject, key)]),
     ]
     for (const attachment of attachments) signed.push(await store(registry, promotion.source, attachment))
   }
   return signed
+}
+
+/** What the server said of an image under this name when it was promoted before. */
+interface Said {
+  readonly bundle: boolean
+  readonly legacy: boolean
+  /** By the same policy. */
+  readonly summary: boolean
+}
+
+const nothingSaid: Said = { bundle: false, legacy: false, summary: false }
+
+async function saidBefore(
+  parts: SignPromotionParts,
+  promotion: PromotionToSign,
+  { id }: RepositoryRef,
+  { digest }: Subject,
+): Promise<Said> {
+  const { claims } = await verifyStored(parts, id, digest)
+  const name = signedName(promotion)
+  const own = claims.filter((claim) => claim.signer === serverSigner && claim.reference === name)
+  const signs = (format: string): boolean =>
+    own.some((claim) => claim.claim === signatureClaim && claim.format === format)
+  return {
+    bundle: signs('sigstore-bundle'),
+    legacy: signs('cosign-legacy'),
+    summary: own.some(
+      ({ claim, predicate }) => claim === vsaPredicateType && isByPolicy(predicate, promotion.policy.digest),
+    ),
+  }
 }
 
 /** The name under which the server signs: the bindings of policies read it. */
@@ -76,40 +116,60 @@ export function signedName({
   return `${new URL(serverUrl).host}/${target}${tag === undefined ? '' : `:${tag}`}`
 }
 
-/** Both forms: skopeo, Podman and CRI-O read the tag only, cosign 3 looks for the bundle first. */
+interface Signing {
+  readonly promotion: PromotionToSign
+  readonly target: RepositoryRef | undefined
+  readonly subject: Subject
+  readonly key: ServerKey
+}
+
+/**
+ * Both forms: skopeo, Podman and CRI-O read the tag only, cosign 3 looks for the bundle first. What others put under
+ * cosign's tags, here and at the target, goes along.
+ */
 async function signSubject(
-  parts: SignPromotionParts,
-  promotion: PromotionToSign,
-  subject: Subject,
-  key: ServerKey,
+  { registry: { database } }: SignPromotionParts,
+  { promotion, target, subject, key }: Signing,
+  said: Said,
 ): Promise<BuiltAttachment[]> {
   const { source, now } = promotion
   const reference = signedName(promotion)
-  const payload = simpleSigningPayload(subject.digest, reference, now)
-  const signature = sign('sha256', payload, { key: key.privateKey, dsaEncoding: 'der' })
+  const held = (tag: Tag): Promise<Buffer[]> => manifestsUnder(database, [target, source], tag)
+  const [signatures, attestations] = [signatureTag(subject.digest), attestationTag(subject.digest)]
   const statement = {
     subject: { name: reference, digest: subject.digest },
     predicateType: signaturePredicateType,
     predicate: {},
   }
+  const payload = simpleSigningPayload(subject.digest, reference, now)
   return [
-    bundleReferrer(signStatement(key, statement), signaturePredicateType, subject, now),
-    legacySignature(
-      await existingSignatures(parts.registry, source, subject.digest),
-      payload,
-      signature,
-      subject.digest,
-    ),
-  ]
+    said.bundle
+      ? undefined
+      : bundleReferrer(signStatement(key, statement), signaturePredicateType, subject, now),
+    said.legacy
+      ? joinAttachments(signatures, await held(signatures))
+      : legacySignature(await held(signatures), payload, signPayload(payload, key), subject.digest),
+    joinAttachments(attestations, await held(attestations)),
+  ].filter((attachment) => attachment !== undefined)
 }
 
-async function existingSignatures(
-  { database }: RegistryParts,
-  { id }: RepositoryRef,
-  subject: Digest,
-): Promise<Buffer | undefined> {
-  const digest = await resolveReference(database, id, { kind: 'tag', tag: signatureTag(subject) })
-  return digest && (await findManifest(database, id, digest))?.content
+function signPayload(payload: Buffer, { privateKey }: ServerKey): Buffer {
+  return sign('sha256', payload, { key: privateKey, dsaEncoding: 'der' })
+}
+
+async function manifestsUnder(
+  database: Database,
+  repositories: readonly (RepositoryRef | undefined)[],
+  tag: Tag,
+): Promise<Buffer[]> {
+  const found: Buffer[] = []
+  for (const repository of repositories) {
+    if (!repository) continue
+    const digest = await resolveReference(database, repository.id, { kind: 'tag', tag })
+    const manifest = digest && (await findManifest(database, repository.id, digest))
+    if (manifest) found.push(manifest.content)
+  }
+  return found
 }
 
 function attestSubject(promotion: PromotionToSign, subject: Subject, key: ServerKey): BuiltAttachment {

@@ -1,3 +1,5 @@
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
 import type { Digest } from '../kernel/digest.ts'
 import type { RepositoryName } from '../kernel/reference.ts'
 import type { RuleOutcome } from '../policy/index.ts'
@@ -53,4 +55,13 @@ export function summarise(summary: Summary): object {
       })),
     },
   }
+}
+
+const SummaryOfPolicy = Type.Object({
+  policy: Type.Object({ digest: Type.Object({ sha256: Type.String() }) }),
+})
+
+/** Whether a summary was made by a policy. */
+export function isByPolicy(predicate: unknown, digest: string): boolean {
+  return Value.Check(SummaryOfPolicy, predicate) && `sha256:${predicate.policy.digest.sha256}` === digest
 }

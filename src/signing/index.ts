@@ -1,11 +1,11 @@
 /** Signatures and attestations of images, and whose word counts: verified by digest, in every common form. */
-export { signatureTag, subjectOfSignatureTag } from './collect-attachments.ts'
+export { attestationTag, signatureTag, subjectOfSignatureTag } from './collect-attachments.ts'
 export { signingFailures, SigningFailure } from './failures.ts'
 export { registrySource } from './registry-source.ts'
 export { signingRoutes, type SigningParts } from './routes.ts'
 export { getServerKey, type ServerKey } from './server-key.ts'
 export { bundleMediaType, signStatement, type Statement } from './sign-statement.ts'
-export { bundleReferrer, legacySignature, type BuiltAttachment } from './sign/attachments.ts'
+export { bundleReferrer, joinAttachments, legacySignature, type BuiltAttachment } from './sign/attachments.ts'
 export { signaturePredicateType, simpleSigningPayload, vsaPredicateType } from './sign/payloads.ts'
 export { saveClaims } from './signers/signed-images.ts'
 export { listStoredSigners } from './signers/store.ts'

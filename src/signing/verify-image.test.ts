@@ -30,7 +30,10 @@ function legacy(source: MemorySource, key: KeyObject, digest: Digest = subject.d
   const signature = sign('sha256', payload, { key, dsaEncoding: 'der' })
   const tag = source.tags.get(signatureTag(subject.digest))
   const existing = tag && source.manifests.get(tag)
-  source.attach(legacySignature(existing, payload, signature, subject.digest), subject.digest)
+  source.attach(
+    legacySignature(existing ? [existing] : [], payload, signature, subject.digest),
+    subject.digest,
+  )
 }
 
 function bundle(

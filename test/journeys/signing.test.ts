@@ -76,6 +76,20 @@ test('the source keeps no word of the server, and no summary is there of what wa
   assert.deepEqual((await verifyAsServer('dev/app', app)).claims.filter(isOfPromotion), [])
 })
 
+test('the same promotion again signs nothing again, and takes away nothing that was signed at the target', async () => {
+  const app = await image('app')
+  await sign('prod/app', app, 'release', `${product.host}/prod/app:1`)
+  const tag = `${app.digest.replace(':', '-')}.sig`
+  await runs('promote', 'dev/app:1', '--to', 'prod')
+  const once = await manifestOf('prod/app', tag)
+  await runs('promote', 'dev/app:1', '--to', 'prod')
+  assert.equal(await manifestOf('prod/app', tag), once)
+  const { layers } = JSON.parse(once) as { layers: unknown[] }
+  assert.equal(layers.length, 3, 'of dev, of prod and of the server')
+  const { claims } = await verifyAsServer('prod/app', app)
+  assert.equal(claims.filter(({ claim }) => claim === vsa).length, 1)
+})
+
 test('the signature of before still counts where the image was promoted to, also when it is judged again', async () => {
   await judgedAgain('prod/app:1')
   assert.equal(await verdictOf('prod/app:1'), 'cleared')
@@ -307,6 +321,13 @@ async function pull(path: string): Promise<number> {
   const answer = await fetch(`${product.url}/v2/${path}`, { headers: { authorization: consumer } })
   await answer.arrayBuffer()
   return answer.status
+}
+
+async function manifestOf(repository: string, reference: string): Promise<string> {
+  const answer = await fetch(`${product.url}/v2/${repository}/manifests/${reference}`, {
+    headers: { authorization: product.basic() },
+  })
+  return answer.text()
 }
 
 async function runs(...args: string[]): Promise<string> {

@@ -6,6 +6,9 @@ import { resolveReference } from '../store.ts'
 import type { RepositoryRef } from '../types.ts'
 import type { ImmutableSettings } from '../wire.ts'
 
+/** Tags that are made of a digest belong to an image and not to people: signatures are added to what is fixed. */
+const attachmentTag = /^sha(256|512)-[0-9a-f]{64}/
+
 /**
  * Throws TAG_IMMUTABLE when a rule fixes the tag and it would move to another digest or, with no digest, go.
  * A tag that is not there yet can always be set.
@@ -16,6 +19,7 @@ export async function assertTagMutable(
   tag: Tag,
   digest: string | undefined,
 ): Promise<void> {
+  if (attachmentTag.test(tag)) return
   const current = await resolveReference(transaction, repository.id, { kind: 'tag', tag })
   if (current === undefined || current === digest) return
   const rules = await transaction

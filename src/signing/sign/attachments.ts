@@ -73,11 +73,11 @@ export function notationReferrer(
 export type LayerAnnotations = Readonly<Record<string, string>>
 
 /**
- * A simple signing payload with its signature, added to what the `.sig` tag of the image holds already (cosign
- * SIGNATURE_SPEC, "Storage"). Gives the same manifest again when it is there.
+ * A simple signing payload with its signature, added to what the `.sig` tag of the image holds already, here and where
+ * it comes from (cosign SIGNATURE_SPEC, "Storage").
  */
 export function legacySignature(
-  existing: Buffer | undefined,
+  existing: readonly Buffer[],
   payload: Buffer,
   signature: Buffer,
   subject: Digest,
@@ -92,7 +92,7 @@ export function legacySignature(
 
 /** A DSSE envelope, added to what the `.att` tag of the image holds already. */
 export function legacyAttestation(
-  existing: Buffer | undefined,
+  existing: readonly Buffer[],
   envelope: Buffer,
   predicateType: string,
   subject: Digest,
@@ -117,15 +117,35 @@ const Existing = Type.Object({
   ),
 })
 
+/**
+ * All that several manifests of one of cosign's tags hold; the first that holds everything, as it is. Undefined when
+ * there is none.
+ */
+export function joinAttachments(tag: Tag, existing: readonly Buffer[]): BuiltAttachment | undefined {
+  const lists = existing.map((manifest) => ({ manifest, layers: readLayers(manifest, tag) }))
+  const layers = unite(lists.map((list) => list.layers))
+  const whole = lists.find((list) => unite([list.layers]).length === layers.length)
+  if (whole) {
+    const { manifest } = whole
+    return { manifest, digest: digestOf(manifest), mediaType: mediaTypes.ociManifest, blobs: [], tag }
+  }
+  return layers.length === 0 ? undefined : buildTagged(tag, layers)
+}
+
 function addLayer(
-  existing: Buffer | undefined,
+  existing: readonly Buffer[],
   layer: Descriptor,
   content: Buffer,
   tag: Tag,
 ): BuiltAttachment {
-  const before = existing ? readLayers(existing, tag) : []
-  const isThere = before.some((one) => JSON.stringify(one) === JSON.stringify(layer))
-  const layers = isThere ? before : [...before, layer]
+  return buildTagged(tag, unite([...existing.map((one) => readLayers(one, tag)), [layer]]), content)
+}
+
+function unite(lists: readonly (readonly Descriptor[])[]): Descriptor[] {
+  return [...new Map(lists.flat().map((layer) => [JSON.stringify(layer), layer])).values()]
+}
+
+function buildTagged(tag: Tag, layers: readonly Descriptor[], ...contents: Buffer[]): BuiltAttachment {
   if (layers.length > maximumLayers) {
     throw new SigningFailure('SIGNATURES_FULL', `${tag} holds ${maximumLayers} signatures; remove old ones`)
   }
@@ -139,7 +159,7 @@ function addLayer(
       rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
     }),
   )
-  return { ...build([config, content], { config: describe(mediaTypes.ociConfig, config), layers }), tag }
+  return { ...build([config, ...contents], { config: describe(mediaTypes.ociConfig, config), layers }), tag }
 }
 
 function readLayers(existing: Buffer, tag: Tag): readonly Descriptor[] {

@@ -85,7 +85,7 @@ export async function signImage(request: SignRequest): Promise<SignedSubject[]> 
       const { signature, annotations } = await signBytesBy(signatory, payload)
       attachments.push(
         await addToTag(request.repository, signatureTag(subject.digest), (existing) =>
-          legacySignature(existing, payload, signature, subject.digest, annotations),
+          legacySignature(existing ? [existing] : [], payload, signature, subject.digest, annotations),
         ),
       )
     }
@@ -133,7 +133,13 @@ export async function attestImage(
     if (request.forms.includes('legacy')) {
       attachments.push(
         await addToTag(repository, attestationTag(subject.digest), (existing) =>
-          legacyAttestation(existing, made.envelope, predicateType, subject.digest, made.annotations),
+          legacyAttestation(
+            existing ? [existing] : [],
+            made.envelope,
+            predicateType,
+            subject.digest,
+            made.annotations,
+          ),
         ),
       )
     }
