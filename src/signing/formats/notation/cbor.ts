@@ -29,9 +29,7 @@ export async function decodeCbor(bytes: Buffer, tags: readonly number[], what: s
     allowUndefined: false,
     allowInfinity: false,
     allowNaN: false,
-    tags: Object.fromEntries(
-      tags.map((tag) => [tag, ({ decode: inner }: TagDecodeControl) => new Tagged(tag, inner())]),
-    ),
+    tags: Object.fromEntries(tags.map((tag) => [tag, (inner: TagDecodeControl) => new Tagged(tag, inner())])),
   }
   const tokens = new Tokenizer(new Uint8Array(bytes), options)
   let containers = 0
