@@ -194,7 +194,7 @@ AAAA
 -----END PGP PUBLIC KEY BLOCK-----
 `
 
-test('OpenPGP keys become one keyring, and the lookaside store is asked for', () => {
+test('OpenPGP keys become one keyring, and it is said where their signatures are', () => {
   const gpg = (name: string): Signer => ({
     name,
     state: 'active',
@@ -214,7 +214,7 @@ test('OpenPGP keys become one keyring, and the lookaside store is asked for', ()
       signedIdentity: { type: 'matchRepository' },
     },
   ])
-  assert.match(containers.write(trust, strict).notes.join('\n'), /lookaside/)
+  assert.match(containers.write(trust, strict).notes.join('\n'), /read from the registry itself/)
 })
 
 test('text that is no armored key is no keyring', () => {

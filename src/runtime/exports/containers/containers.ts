@@ -88,7 +88,7 @@ export function generalNotes(
       : []),
     ...(asked.some(({ type }) => type === 'signedBy')
       ? [
-          'OpenPGP signatures are looked up in a lookaside store: add "lookaside: URL" to the file in registries.d',
+          'OpenPGP signatures are read from the registry itself; a lookaside store that is configured for it is not asked',
         ]
       : []),
     ...(asked.some((one) => 'fulcio' in one)
