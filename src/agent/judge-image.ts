@@ -87,15 +87,18 @@ interface Judged {
 
 async function judgeBy(
   { trust }: Node,
-  { image, now }: ImageQuestion,
+  question: ImageQuestion,
   policy: SignaturePolicy,
   found: Verification,
 ): Promise<Judged> {
+  const { image, now } = question
   const boundTo = namesForSigners(trust.names, [image.repository])
   const isServersWord = policy.clauses.every(
     ({ claim, signers }) => claim === summaryClaim && signers[0] === serverSigner,
   )
-  const claims = isServersWord ? found.claims.filter((claim) => isGoodSummary(claim, boundTo)) : found.claims
+  const claims = isServersWord
+    ? found.claims.filter((claim) => isGoodSummary(claim, question, boundTo))
+    : found.claims
   const verification = { ...found, claims }
   const signatures: SignatureEvidence = {
     verification,
@@ -117,11 +120,18 @@ async function judgeBy(
 }
 
 /** A summary counts when it says that the image passed, and says so of this repository. */
-function isGoodSummary({ claim, signer, predicate }: Claim, boundTo: readonly string[]): boolean {
-  if (claim !== summaryClaim || signer !== serverSigner) return false
+function isGoodSummary(
+  { claim, predicate }: Claim,
+  { image: { repository }, subject: { digest } }: ImageQuestion,
+  boundTo: readonly string[],
+): boolean {
+  if (claim !== summaryClaim) return false
   const { verificationResult, resourceUri } = (predicate ?? {}) as Readonly<Record<string, unknown>>
   if (verificationResult !== 'PASSED' || typeof resourceUri !== 'string') return false
-  const named = readSignedReference(resourceUri.replace(/^[a-z][a-z0-9+.-]*:\/\//, ''))
+  const resource = resourceUri.replace(/^oci:\/\//, '')
+  // The server names its own repositories without a host.
+  if (resource === `${repository}@${digest}`) return true
+  const named = readSignedReference(resource)
   return named !== undefined && isNamed(named, boundTo)
 }
 

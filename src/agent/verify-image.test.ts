@@ -173,6 +173,19 @@ test('with the word of the server alone, its signature stands for what others ha
 const summaries: readonly [what: string, predicate: object, isAllowed: boolean][] = [
   ['that passed here', { verificationResult: 'PASSED', resourceUri: `${registry}/prod/x:1.0` }, true],
   ['with a scheme', { verificationResult: 'PASSED', resourceUri: `oci://${registry}/prod/x` }, true],
+  [
+    'as the server writes it',
+    {
+      verificationResult: 'PASSED',
+      resourceUri: `oci://prod/x@${vector('cosign-2.5-key').subject}`,
+    },
+    true,
+  ],
+  [
+    'of another digest',
+    { verificationResult: 'PASSED', resourceUri: `oci://prod/x@${digestOf('other')}` },
+    false,
+  ],
   ['that FAILED', { verificationResult: 'FAILED', resourceUri: `${registry}/prod/x:1.0` }, false],
   ['of another repository', { verificationResult: 'PASSED', resourceUri: `${registry}/dev/x:1.0` }, false],
   ['of nothing', { verificationResult: 'PASSED' }, false],
@@ -189,6 +202,7 @@ for (const [what, predicate, isAllowed] of summaries) {
     }
     const node = nodeWith(policyOf([clauseOf('release', ['someone'])]), {
       signers: [signer],
+      trust: { names: { hosts: [registry], mirrors: {} } },
       config: { signer: 'server' },
       key,
     })

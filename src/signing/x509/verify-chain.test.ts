@@ -24,7 +24,7 @@ const leaf = makeLeaf(issuing)
 const good = [keyUsage(0), extendedKeyUsage(codeSigning)]
 const server = '1.3.6.1.5.5.7.3.1'
 const someExtension = '1.3.6.1.4.1.99999.1'
-const selfSigned = makeCertificate({ name: 'alone', notBefore: 0, notAfter: 4e12, extensions: good })
+const selfSigned = makeCertificate({ name: 'alone', notBefore: 1.7e12, notAfter: 1.9e12, extensions: good })
 const weak = generateKeyPairSync('rsa', { modulusLength: 1024 })
 const edwards = generateKeyPairSync('ed25519')
 
@@ -165,7 +165,7 @@ const refused: readonly (readonly [
   [
     'a leaf without a purpose where a timestamp is wanted',
     withLeaf({ extensions: [keyUsage(0)] }),
-    /not for timeStamping/,
+    /not for timestamps/,
     { purpose: 'timeStamping' },
   ],
   [
@@ -194,7 +194,8 @@ const refused: readonly (readonly [
   [
     'an issuer that may not issue',
     under({ extensions: [basicConstraints(), keyUsage(0)] }),
-    /may not issue|is missing/,
+    // OpenSSL takes it for no authority at all.
+    /may not issue|is missing|ambiguous/,
   ],
   [
     'an issuer for servers',

@@ -47,7 +47,7 @@ export async function verifyChain(question: ChainQuestion): Promise<readonly Cer
 /** The trust store stands first among the candidates, so that a cross-signed twin never leads past it. */
 function findChain(leaf: Certificate, candidates: readonly Certificate[]): Certificate[] {
   const chain = [leaf]
-  for (let last = leaf; !isIssuedBy(last, last);) {
+  for (let last = leaf; !isSelfSigned(last);) {
     const issuer = candidates.find((candidate) => !chain.includes(candidate) && isIssuedBy(last, candidate))
     if (!issuer) throw new CertificateError(`whoever issued the certificate of ${last.name} is missing`)
     if (chain.push(issuer) > maximumChainLength) {
@@ -60,6 +60,11 @@ function findChain(leaf: Certificate, candidates: readonly Certificate[]): Certi
 
 function isIssuedBy({ x509 }: Certificate, issuer: Certificate): boolean {
   return x509.checkIssued(issuer.x509) && x509.verify(issuer.x509.publicKey)
+}
+
+/** Without asking whether it may issue others: a leaf that signed itself may not, and is its own root. */
+function isSelfSigned({ x509 }: Certificate): boolean {
+  return x509.subject === x509.issuer && x509.verify(x509.publicKey)
 }
 
 const bits = { digitalSignature: 0x80, nonRepudiation: 0x40, certificateSigning: 0x04 } as const
