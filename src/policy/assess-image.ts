@@ -2,7 +2,7 @@ import type { DatabaseTransaction } from '../database/index.ts'
 import { findRuleExceptions, type RuleException } from '../exceptions/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import type { ManifestKind, RepositoryRef } from '../registry/index.ts'
-import { saveClaims, type Claim } from '../signing/index.ts'
+import { currentTrust, saveClaims, type Claim } from '../signing/index.ts'
 import { gatherEvidence, type EvidenceParts } from './gather-evidence.ts'
 import type { EffectivePolicy } from './levels/types.ts'
 import { findEffectivePolicy } from './project-policy.ts'
@@ -15,6 +15,10 @@ import type { Evidence } from './types.ts'
 export interface Assessment extends Evaluated {
   readonly evidence: Evidence
   readonly policy: EffectivePolicy
+  /** The repository whose rules were asked. */
+  readonly rulesOf: string
+  /** Of the signers that were believed. */
+  readonly trustRevision: string
 }
 
 /**
@@ -29,10 +33,27 @@ export async function assessImage(
   /** `rulesOf`: the repository whose rules are asked; its own when not given. `promised`: claims that will be there. */
   { rulesOf = repository.name, promised = [] }: { rulesOf?: string; promised?: readonly Claim[] } = {},
 ): Promise<Assessment> {
+  // Read first: what changes while evidence is gathered is then found to have changed.
+  const { revision: trustRevision } = await currentTrust(parts.database, parts.clock)
   const policy = await findEffectivePolicy(parts.database, rulesOf)
   const evidence = await gatherEvidence(parts, { id: repository.id, name: rulesOf }, digest, policy, promised)
   const exceptions = await findExceptions(parts, rulesOf, evidence)
-  return { ...evaluateManifest(policy, evidence, kind, exceptions), evidence, policy }
+  const evaluated = evaluateManifest(policy, evidence, kind, exceptions)
+  return { ...evaluated, evidence, policy, rulesOf, trustRevision }
+}
+
+/**
+ * Whether an assessment still stands on the policy and the signers of now: what was decided before a signer was
+ * revoked, or a policy applied, must not be written down after it.
+ */
+export async function isCurrent(
+  transaction: DatabaseTransaction,
+  { clock }: Pick<EvidenceParts, 'clock'>,
+  { policy, rulesOf, trustRevision }: Assessment,
+): Promise<boolean> {
+  const { digest } = await findEffectivePolicy(transaction, rulesOf)
+  const { revision } = await currentTrust(transaction, clock)
+  return digest === policy.digest && revision === trustRevision
 }
 
 /** The exceptions from rules that hold for what evidence is about, and for the indexes that list it. */

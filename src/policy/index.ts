@@ -1,7 +1,7 @@
 /** What has to hold for an image, whether it does, and what may therefore leave the registry. */
 export { policyFailures, PolicyFailure } from './failures.ts'
 export { findEffectiveReport, findJudgedReport, markBase, type EffectiveReport } from './effective-report.ts'
-export { assessImage, saveStanding, type Assessment } from './assess-image.ts'
+export { assessImage, isCurrent, saveStanding, type Assessment } from './assess-image.ts'
 export { gatherEvidence, type EvidenceParts } from './gather-evidence.ts'
 export {
   endGraceJob,

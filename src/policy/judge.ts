@@ -2,7 +2,7 @@ import type { DatabaseTransaction } from '../database/index.ts'
 import { enqueueJob, type RunningJob } from '../jobs/index.ts'
 import { isDigest, type Digest } from '../kernel/digest.ts'
 import { findManifest, type RepositoryRef } from '../registry/index.ts'
-import { assessImage, saveStanding } from './assess-image.ts'
+import { assessImage, isCurrent, saveStanding } from './assess-image.ts'
 import { decideVerdict, worstOf } from './decide-verdict.ts'
 import type { EvidenceParts } from './gather-evidence.ts'
 import {
@@ -100,6 +100,10 @@ export async function judgeInRepository(
   const written = await parts.database.transaction().execute(async (transaction) => {
     // It may have been deleted since it was looked at.
     if (!(await findManifest(transaction, repository.id, digest))) return false
+    if (!(await isCurrent(transaction, parts, assessment))) {
+      await requestJudgement(transaction, digest, parts.clock.now())
+      return false
+    }
     const judge = manifest.kind === 'image' ? verdictOfImage : verdictOfIndex
     const verdict = await judge(parts, transaction, repository, digest, assessment.outcomes)
     const before = await findVerdict(transaction, repository.id, digest)

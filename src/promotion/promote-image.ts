@@ -6,9 +6,9 @@ import { parseImageName, parseRepositoryName, type RepositoryName } from '../ker
 import {
   countsAgainst,
   currentPolicy,
-  findEffectivePolicy,
   findManualDecision,
   findVerdict,
+  isCurrent,
   resolveImage,
   stageOf,
   type EvidenceParts,
@@ -17,7 +17,7 @@ import {
   type Stage,
 } from '../policy/index.ts'
 import type { RegistryEvents } from '../registry/index.ts'
-import { assessForTarget } from './assess-for-target.ts'
+import { assessForTarget, type AssessedSubject } from './assess-for-target.ts'
 import { PromotionFailure } from './failures.ts'
 import { findClosure, type Closure } from './find-closure.ts'
 import { linkPromotion } from './link-promotion.ts'
@@ -102,7 +102,7 @@ export async function promoteImage(
       })
   await parts.database.transaction().execute(async (transaction) => {
     if (!refused) {
-      await checkUnchanged(transaction, { named, closure, target, version: policy.version, policyDigest })
+      await checkUnchanged(parts, transaction, { named, closure, subjects, version: policy.version })
       const verdict = {
         state: 'cleared',
         reasons,
@@ -154,21 +154,22 @@ function targetOf(
 interface Decided {
   readonly named: NamedImage
   readonly closure: Closure
-  readonly target: RepositoryName
+  readonly subjects: readonly AssessedSubject[]
   readonly version: number
-  readonly policyDigest: string
 }
 
 /** What was evaluated has to be what is linked: fail closed when anything moved in between. */
 async function checkUnchanged(
+  parts: PromotionParts,
   transaction: DatabaseTransaction,
-  { named: { repository, manifest }, closure, target, version, policyDigest }: Decided,
+  { named: { repository, manifest }, closure, subjects, version }: Decided,
 ): Promise<void> {
   const outdated = (what: string): PromotionFailure =>
     new PromotionFailure('PROMOTION_OUTDATED', `${what} while the promotion was decided; try again`)
-  const policy = await currentPolicy(transaction)
-  const effective = await findEffectivePolicy(transaction, target)
-  if (policy.version !== version || effective.digest !== policyDigest) throw outdated('the policy changed')
+  if ((await currentPolicy(transaction)).version !== version) throw outdated('the policy changed')
+  for (const { assessment } of subjects) {
+    if (!(await isCurrent(transaction, parts, assessment))) throw outdated('the policy or a signer changed')
+  }
   const now = await findClosure(transaction, repository.id, manifest.digest)
   if (now.manifests.length < closure.manifests.length) throw outdated('the image lost content')
   for (const digest of closure.manifests) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Database } from '../../database/index.ts'
+import type { Database, DatabaseTransaction } from '../../database/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { getServerKey } from '../server-key.ts'
 import type { Signer } from '../types.ts'
@@ -18,7 +18,7 @@ export interface Trust {
 }
 
 /** Every signer of the organisation, and the server itself, whose word is its own. */
-export async function currentTrust(database: Database, clock: Clock): Promise<Trust> {
+export async function currentTrust(database: Database | DatabaseTransaction, clock: Clock): Promise<Trust> {
   const stored = await listStoredSigners(database)
   const { publicKeyPem } = await getServerKey(database, clock)
   const server: Signer = {
