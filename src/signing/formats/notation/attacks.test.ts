@@ -143,7 +143,7 @@ for (const [name, envelope] of attacks) {
 test('a certificate of the same authority for another name does not count, and a shorter name does', async () => {
   const other = { subject: 'C=DE, ST=Hamburg, O=Harbour, CN=Canteen' } as never
   assert.equal((await judge(forge(), other)).status, 'untrusted')
-  assert.equal((await judge(forge(), { subject: '*' } as never)).status, 'verified')
+  assert.equal((await judge(forge(), { subject: '*' })).status, 'verified')
 })
 
 test('an authority that nobody named does not count', async () => {
