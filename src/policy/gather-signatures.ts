@@ -6,12 +6,13 @@ import {
   type Verification,
   type VerifyParts,
 } from '../signing/index.ts'
+import { tagsOf } from '../registry/index.ts'
 import { findOrigins } from './find-origins.ts'
 import type { EffectivePolicy } from './levels/types.ts'
 import { evaluateClaims } from './signatures/evaluate-claims.ts'
 import { namesForSigners } from './signatures/reference.ts'
 import type { SignaturePolicy } from './signatures/types.ts'
-import { parentsOf, signaturesHeldAt, tagsOf } from './store.ts'
+import { parentsOf, signaturesHeldAt } from './store.ts'
 import type { SignatureEvidence } from './types.ts'
 
 /** Indexes of which an image can be a part and that are looked at for it. */

@@ -1,7 +1,7 @@
 import type { DatabaseTransaction } from '../database/index.ts'
 import { enqueueJob, type RunningJob } from '../jobs/index.ts'
 import { isDigest, type Digest } from '../kernel/digest.ts'
-import { findManifest, type RepositoryRef } from '../registry/index.ts'
+import { findManifest, tagsOf, type RepositoryRef } from '../registry/index.ts'
 import { assessImage, isCurrent, saveStanding } from './assess-image.ts'
 import { decideVerdict, worstOf } from './decide-verdict.ts'
 import type { EvidenceParts } from './gather-evidence.ts'
@@ -13,7 +13,6 @@ import {
   parentsOf,
   repositoriesHolding,
   saveVerdict,
-  tagsOf,
 } from './store.ts'
 import type { RuleOutcome, Verdict, VerdictChange } from './types.ts'
 

@@ -178,24 +178,6 @@ export async function parentsOf(database: Handle, repositoryId: string, digest: 
   return rows.map((row) => row.digest as Digest)
 }
 
-/** The tags that name a digest in a repository; the first 50, or as many as are wanted. */
-export async function tagsOf(
-  database: Handle,
-  repositoryId: string,
-  digest: string,
-  limit = 50,
-): Promise<string[]> {
-  const rows = await database
-    .selectFrom('tag')
-    .select('name')
-    .where('repository_id', '=', repositoryId)
-    .where('digest', '=', digest)
-    .orderBy('name')
-    .limit(limit)
-    .execute()
-  return rows.map(({ name }) => name)
-}
-
 /** Digests that an index lists. */
 export async function childrenOf(database: Handle, digest: string): Promise<Digest[]> {
   const rows = await database

@@ -28,6 +28,7 @@ export {
   listRepositories,
   resolveReference,
   setTag,
+  tagsOf,
   type BlobRow,
   type StoredManifest,
 } from './store.ts'

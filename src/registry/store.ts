@@ -339,3 +339,21 @@ function distinctReferences(references: readonly ManifestReference[]): ManifestR
     ...new Map(references.map((reference) => [`${reference.kind} ${reference.digest}`, reference])).values(),
   ]
 }
+
+/** The tags that name a digest in a repository; the first 50, or as many as are wanted. */
+export async function tagsOf(
+  database: Handle,
+  repositoryId: string,
+  digest: string,
+  limit = 50,
+): Promise<string[]> {
+  const rows = await database
+    .selectFrom('tag')
+    .select('name')
+    .where('repository_id', '=', repositoryId)
+    .where('digest', '=', digest)
+    .orderBy('name')
+    .limit(limit)
+    .execute()
+  return rows.map(({ name }) => name)
+}

@@ -3,6 +3,7 @@ import type { Static } from 'typebox'
 import type { Database } from '../database/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { RepositoryName } from '../kernel/reference.ts'
+import { tagsOf } from '../registry/index.ts'
 import { searchPackages, type SearchedRepository } from './packages/search-packages.ts'
 import { PackageList, PackageSearch } from './wire.ts'
 
@@ -35,21 +36,9 @@ export function packageRoutes(
       const { places, more } = await searchPackages(database, query, open, n)
       const items: PackageList['items'] = []
       for (const { repositoryId, ...place } of places) {
-        items.push({ ...place, tags: await tagsOf(database, repositoryId, place.digest) })
+        items.push({ ...place, tags: await tagsOf(database, repositoryId, place.digest, shownTags) })
       }
       return { items, more }
     },
   )
-}
-
-async function tagsOf(database: Database, repositoryId: string, digest: string): Promise<string[]> {
-  const rows = await database
-    .selectFrom('tag')
-    .select('name')
-    .where('repository_id', '=', repositoryId)
-    .where('digest', '=', digest)
-    .orderBy('name')
-    .limit(shownTags)
-    .execute()
-  return rows.map(({ name }) => name)
 }

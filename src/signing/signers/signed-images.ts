@@ -1,5 +1,6 @@
 import type { Database, DatabaseTransaction } from '../../database/index.ts'
 import type { Digest } from '../../kernel/digest.ts'
+import { tagsOf } from '../../registry/index.ts'
 import type { Verification } from '../types.ts'
 
 /** One image of which a signer has said something. */
@@ -73,7 +74,7 @@ export async function listSignedImages(
     items.push({
       repository: row.name,
       digest: row.digest,
-      tags: await tagsOf(database, row.id, row.digest),
+      tags: await tagsOf(database, row.id, row.digest, shownTags),
       claim: row.claim,
       verdict: row.state ?? undefined,
       isOnlySigner: await isOnlySigner(database, row.id, row.digest, row.claim),
@@ -87,18 +88,6 @@ export async function listSignedImages(
 function parseAfter(after: string | undefined): { repository?: string; digest?: string; claim?: string } {
   const match = /^([^@ ]+)@([^ ]+) (.+)$/.exec(after ?? '')
   return match ? { repository: match[1]!, digest: match[2]!, claim: match[3]! } : {}
-}
-
-async function tagsOf(database: Database, repositoryId: string, digest: string): Promise<string[]> {
-  const rows = await database
-    .selectFrom('tag')
-    .select('name')
-    .where('repository_id', '=', repositoryId)
-    .where('digest', '=', digest)
-    .orderBy('name')
-    .limit(shownTags)
-    .execute()
-  return rows.map(({ name }) => name)
 }
 
 async function isOnlySigner(
