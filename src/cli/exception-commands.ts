@@ -194,7 +194,8 @@ function decisionCommands(exception: Command, context: Context): void {
           reason === undefined ? {} : { reason },
         )
       if (context.isJson()) return printJson(decided)
-      print(`${done}: ${decided.vulnerability} as ${decided.status}, ${showScope(decided)}`)
+      const as = decided.rule === undefined ? ` as ${decided.status}` : ''
+      print(`${done}: ${showSubject(decided)}${as}, ${showScope(decided)}`)
     })
   }
 }

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { Option, type Command } from 'commander'
 import type { Signatory, SignatureForm, SignedSubject, SignRequest } from '../signing/offline.ts'
 import { CommandError } from './client.ts'
@@ -16,7 +16,8 @@ interface SignOptions extends SignatoryOptions {
 
 /** `pratique sign`, `attest`, `sign-blob` and `generate-key`. */
 export function signCommands(program: Command, context: Context): void {
-  withForms(withSignatory(program.command('sign <image>')))
+  withForms(withSignatory(program.command('sign <image>')), ['bundle', 'legacy', 'notation'])
+    .option('--no-recursive', 'of an index, sign only the index itself')
     .summary('sign an image of the server or of any registry')
     .description('sign an image, and each platform of an index, under the name by which it is given')
     .action(async (image: string, options: SignOptions) => {
@@ -29,21 +30,14 @@ export function signCommands(program: Command, context: Context): void {
   generateKeyCommand(program, context)
 }
 
-function withForms(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--only <form>', 'only this: bundle for cosign 3, legacy for skopeo').choices([
-        'bundle',
-        'legacy',
-        'notation',
-      ]),
-    )
-    .option('--no-recursive', 'of an index, sign only the index itself')
+function withForms(command: Command, forms: readonly SignatureForm[]): Command {
+  return command.addOption(
+    new Option('--only <form>', 'only this: bundle for cosign 3, legacy for skopeo').choices(forms),
+  )
 }
 
 async function prepare(context: Context, image: string, options: SignOptions): Promise<SignRequest> {
-  const signatory = await openSignatory(options)
-  for (const warning of signatory.warnings) process.stderr.write(`${wrap(`warning: ${warning}`)}\n`)
+  const signatory = await openLoudly(options)
   return {
     ...(await openImage(context, image)),
     signatory,
@@ -51,6 +45,13 @@ async function prepare(context: Context, image: string, options: SignOptions): P
     recursive: options.recursive,
     now: Date.now(),
   }
+}
+
+/** Opens who signs, and says what should be known of it. */
+async function openLoudly(options: SignatoryOptions): Promise<Signatory> {
+  const signatory = await openSignatory(options)
+  for (const warning of signatory.warnings) process.stderr.write(`${wrap(`warning: ${warning}`)}\n`)
+  return signatory
 }
 
 function formsOf({ notation }: Signatory): SignatureForm[] {
@@ -79,7 +80,8 @@ const predicateTypes: Readonly<Record<string, string>> = {
   slsaprovenance: 'https://slsa.dev/provenance/v0.2',
   cyclonedx: 'https://cyclonedx.org/bom',
   spdxjson: 'https://spdx.dev/Document',
-  openvex: 'https://openvex.dev/ns/v0.2.0',
+  openvex: 'https://openvex.dev/ns',
+  vex: 'https://openvex.dev/ns',
   'test-result': 'https://in-toto.io/attestation/test-result/v0.1',
   vsa: 'https://slsa.dev/verification_summary/v1',
 }
@@ -95,7 +97,7 @@ export function predicateTypeOf(text: string): string {
 }
 
 function attestCommand(program: Command, context: Context): void {
-  withForms(withSignatory(program.command('attest <image>')))
+  withForms(withSignatory(program.command('attest <image>')), ['bundle', 'legacy'])
     .summary('attest something of an image: provenance, SBOM, VEX, a test result')
     .description('attest something of an image: the content of a JSON file, as an in-toto statement')
     .requiredOption('--predicate <file>', 'what is attested, in JSON')
@@ -125,7 +127,7 @@ function signBlobCommand(program: Command, context: Context): void {
     .action(async (file: string, options: SignatoryOptions & { bundle?: string }) => {
       const { signBytesBy } = await import('../signing/offline.ts')
       const { readFileSync } = await import('node:fs')
-      const { bundle, signature } = await signBytesBy(await openSignatory(options), readFileSync(file))
+      const { bundle, signature } = await signBytesBy(await openLoudly(options), readFileSync(file))
       const target = options.bundle ?? `${file}.sigstore.json`
       writeFileSync(target, bundle)
       if (context.isJson()) {
@@ -146,6 +148,8 @@ function generateKeyCommand(program: Command, context: Context): void {
       if (password === undefined) {
         throw new CommandError('give a passphrase in PRATIQUE_KEY_PASSWORD or with --password-file')
       }
+      // Half a pair beside the half of another would be taken for one.
+      if (existsSync(`${name}.pub`)) throw new CommandError(`${name}.pub is not written: it is there already`)
       const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
       writeNew(`${name}.key`, await sealPrivateKey(privateKey, password), 0o600)
       writeNew(`${name}.pub`, publicKey.export({ type: 'spki', format: 'pem' }) as string, 0o644)

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Signer } from '../signing/offline.ts'
 import type { IdentityBody } from '../signing/wire.ts'
 import { CommandError } from './client.ts'
 import { readText } from './read-text.ts'
@@ -59,6 +60,12 @@ export async function readIdentity(options: IdentityOptions): Promise<IdentityBo
       ? {}
       : { trustedRoot: await readTrustedRoot(options) }),
   }
+}
+
+/** The signer that the options name, of whom nothing else is known. */
+export async function signerOf(options: IdentityOptions): Promise<Signer> {
+  const identity = (await readIdentity(options)) as Signer['identity']
+  return { name: 'the signer', identity, state: 'active' }
 }
 
 function readNotation({ notationCa = [], notationSubject, tsa = [] }: IdentityOptions): IdentityBody {

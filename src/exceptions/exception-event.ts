@@ -46,7 +46,7 @@ function summarise(kind: ExceptionChange['kind'], exception: Exception, count: n
     case 'requested':
       return `${requestedBy.name} asks for ${what}: ${exception.reason}`
     case 'expired':
-      return `the exception for ${what} ran out`
+      return rule ? `${what} ran out` : `the exception for ${what} ran out`
     default:
       return `${decision?.by.name} ${kind} ${what}, asked for by ${requestedBy.name}`
   }

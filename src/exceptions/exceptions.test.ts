@@ -18,6 +18,7 @@ import type { ExceptionParts } from './parts.ts'
 import { requestException, type WantedException } from './request-exception.ts'
 import { getVisible, listVisible } from './see-exceptions.ts'
 import { getException } from './store.ts'
+import * as accounts from './testing-accounts.ts'
 import type { Exception, ExceptionChange } from './types.ts'
 
 const day = 24 * 3_600_000
@@ -379,100 +380,10 @@ async function auditOf(object: string): Promise<string[]> {
   return rows.map(({ action }) => action)
 }
 
-async function addProject(name: string): Promise<void> {
-  await database
-    .insertInto('project')
-    .values({ id: `project ${name}`, name, anonymous_pull: 0, created_at: now })
-    .execute()
-}
-
-async function addImage(repository: string, of: string): Promise<void> {
-  const project_id = `project ${repository.split('/', 1)[0]}`
-  await database
-    .insertInto('repository')
-    .values({ id: repository, project_id, name: repository, created_at: now })
-    .execute()
-  await database
-    .insertInto('manifest')
-    .values({
-      digest: of,
-      media_type: '',
-      artifact_type: null,
-      config_media_type: null,
-      subject_digest: null,
-      kind: 'image',
-      size: 0,
-      annotations: '{}',
-      content: new Uint8Array(),
-      created_at: now,
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
-  await database
-    .insertInto('repository_manifest')
-    .values({ repository_id: repository, digest: of, pushed_by: '', pushed_at: now, pulled_at: null })
-    .execute()
-}
-
-async function addUser(name: string, rights: readonly (readonly [Action, string])[]): Promise<Caller> {
-  const id = randomUUID()
-  await database
-    .insertInto('user_account')
-    .values({ id, name, password_hash: '', administrator: 0, disabled: 0, created_at: now })
-    .execute()
-  return bind('user', id, name, rights)
-}
-
-async function addRobot(
-  name: string,
-  maker: Caller,
-  rights: readonly (readonly [Action, string])[],
-): Promise<Caller> {
-  const id = randomUUID()
-  await database
-    .insertInto('robot')
-    .values({
-      id,
-      name,
-      description: '',
-      secret_hash: '',
-      previous_secret_hash: null,
-      previous_secret_until: null,
-      expires_at: null,
-      disabled: 0,
-      created_by: maker.principal.subject,
-      created_at: now,
-    })
-    .execute()
-  return bind('robot', id, name, rights)
-}
-
-async function bind(
-  kind: 'user' | 'robot',
-  id: string,
-  name: string,
-  rights: readonly (readonly [Action, string])[],
-): Promise<Caller> {
-  const subject = `${kind}:${id}`
-  for (const [action, repository_glob] of rights) {
-    await database
-      .insertInto('role_binding')
-      .values({
-        id: randomUUID(),
-        principal: subject,
-        actions: JSON.stringify([action]),
-        project_id: null,
-        repository_glob,
-        created_at: now,
-      })
-      .execute()
-  }
-  await database
-    .insertInto('revision')
-    .values({ name: 'identity', value: 1 })
-    .onConflict((conflict) =>
-      conflict.column('name').doUpdateSet((expression) => ({ value: expression('revision.value', '+', 1) })),
-    )
-    .execute()
-  return { principal: { kind, subject, name, administrator: false }, sourceAddress: '127.0.0.1' }
-}
+const addProject = (name: string): Promise<void> => accounts.addProject(database, name)
+const addImage = (repository: string, of: string): Promise<void> =>
+  accounts.addImage(database, repository, of)
+const addUser = (name: string, rights: readonly accounts.Right[]): Promise<Caller> =>
+  accounts.addUser(database, name, rights)
+const addRobot = (name: string, maker: Caller, rights: readonly accounts.Right[]): Promise<Caller> =>
+  accounts.addRobot(database, name, maker, rights)

@@ -8,6 +8,7 @@ import type { EffectivePolicy } from './levels/types.ts'
 import { findEffectivePolicy } from './project-policy.ts'
 import { evaluateManifest, type Evaluated } from './evaluate-manifest.ts'
 import { allowedTags } from './signatures/allowed-tags.ts'
+import { heldAt } from './signatures/held-at.ts'
 import { findAllowedTags, saveSignatureStanding } from './store.ts'
 import type { Evidence } from './types.ts'
 
@@ -79,11 +80,8 @@ export async function saveStanding(
     await saveClaims(transaction, repository.id, digest, verification)
   }
   const before = await findAllowedTags(transaction, repository.id, digest)
-  const said = outcomes.filter(({ rule }) => rule === 'signatures')
-  const isHeld = said.length > 0 && said.every(({ outcome }) => outcome === 'pass')
-  const isVerified = isHeld && verification.unavailable === undefined
   await saveSignatureStanding(transaction, repository.id, digest, {
     allowedTags: allowedTags(asked, evidence, before),
-    ...(isVerified ? { heldAt: evidence.now } : {}),
+    heldAt: heldAt(outcomes, evidence),
   })
 }

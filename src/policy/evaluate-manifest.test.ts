@@ -6,6 +6,8 @@ import type { Digest } from '../kernel/digest.ts'
 import { countsAgainst } from './counts-against.ts'
 import { evaluateManifest } from './evaluate-manifest.ts'
 import { ruleSetOf } from './levels/effective-policy.ts'
+import type { PolicyLevel } from './levels/types.ts'
+import type { Rules } from './rules-schema.ts'
 import type { Evidence } from './types.ts'
 
 const digest = `sha256:${'1'.repeat(64)}` as Digest
@@ -97,6 +99,151 @@ for (const [name, one, left] of cases) {
     }
   })
 }
+
+// What a project says too, it may not except from: it could otherwise loosen whatever the organisation asks.
+const higher: readonly (readonly [level: string, rules: Rules])[] = [
+  ['organisation', { approvedBase: true, signatures: { require: [clause('release')] } }],
+  ['repositories prod/**', { approvedBase: true, signatures: { require: [clause('release')] } }],
+  ['stage prod', { approvedBase: true, signatures: { require: [clause('release')] } }],
+  [
+    'stage prod',
+    { approvedBase: true, signatures: { require: [{ name: 'release', signers: ['alice', 'bob'] }] } },
+  ],
+]
+for (const [level, rules] of higher) {
+  const signers = rules.signatures?.require?.[0]?.signers.join(' or ')
+  test(`attack: a project repeats what ${level} asks (${signers}), and excepts from its own words`, () => {
+    const own = { approvedBase: true, signatures: { require: [clause('release')] } }
+    // In the order of the path, on which a project stands above a stage.
+    const levels = [
+      ...(level === 'stage prod' ? [] : [{ level, rules }]),
+      { level: 'project prod', rules: own },
+      { level: 'project prod, repositories prod/**', rules: own },
+      ...(level === 'stage prod' ? [{ level, rules }] : []),
+    ]
+    const exceptions = ['signatures', 'approvedBase'].map((rule) =>
+      exception({ rule, authority: 'project prod' }),
+    )
+    const { outcomes, signatures } = evaluateManifest(ruleSetOf(levels), evidence, 'image', exceptions)
+    assert.deepEqual(
+      outcomes.filter(countsAgainst).map((outcome) => `${outcome.rule} of ${outcome.level}`),
+      [`approvedBase of ${level}`, `signatures of ${level}`],
+    )
+    assert.deepEqual(
+      signatures?.clauses.map((each) => each.level),
+      [level],
+      'nor are tags freed',
+    )
+  })
+}
+
+test('a clause that narrows one of the organisation and is excepted from leaves that one standing', () => {
+  const wide = { name: 'release', signers: ['alice', 'bob'] }
+  const levels = [
+    { level: 'organisation', rules: { signatures: { require: [wide] } } },
+    { level: 'project prod', rules: { signatures: { require: [clause('release')] } } },
+  ]
+  const byBob = { ...evidence, signatures: { ...evidence.signatures, verification: claimsOf('bob') } }
+  const given = [exception({ authority: 'project prod' })]
+  const outcomesOf = (known: Evidence): string[] =>
+    evaluateManifest(ruleSetOf(levels), known, 'image', given).outcomes.map(
+      ({ outcome, level, exception: by }) => `${outcome} of ${level}${by ? ', excepted' : ''}`,
+    )
+  assert.deepEqual(outcomesOf(byBob), ['pass of organisation', 'undetermined of project prod, excepted'])
+  assert.deepEqual(outcomesOf(evidence), [
+    'undetermined of organisation',
+    'undetermined of project prod, excepted',
+  ])
+})
+
+function claimsOf(...signers: string[]): Evidence['signatures']['verification'] {
+  const claims = signers.map((signer) => ({
+    status: 'verified' as const,
+    claim: 'signature',
+    signer,
+    format: 'sigstore-bundle' as const,
+    keyAlgorithm: 'ecdsa-p256' as const,
+    manifest: digest,
+    layer: digest,
+    isLogged: false,
+    isTimestamped: false,
+  }))
+  return { subject: digest, status: claims.length > 0 ? 'verified' : 'unsigned', claims, rejections: [] }
+}
+
+test('whatever a project says and excepts from, nothing goes through that the organisation alone would refuse', () => {
+  const statement = fc.record(
+    {
+      scanned: fc.boolean(),
+      approvedBase: fc.boolean(),
+      unknownFiles: fc.record({ max: fc.integer({ min: 0, max: 1 }) }),
+      signatures: fc.record(
+        {
+          mode: fc.constantFrom('warn' as const, 'enforce' as const),
+          bindReference: fc.constantFrom('none' as const, 'tag' as const),
+          require: fc.array(
+            fc.record({
+              name: fc.constantFrom('one', 'two'),
+              signers: fc.subarray(['alice', 'bob', 'carol'], { minLength: 1 }),
+            }),
+            { maxLength: 3 },
+          ),
+        },
+        { requiredKeys: [] },
+      ),
+    },
+    { requiredKeys: [] },
+  )
+  const own = ['project prod', 'project prod, repositories prod/**']
+  const levels = fc
+    .shuffledSubarray(['organisation', 'repositories prod/**', 'stage prod', ...own], { minLength: 1 })
+    .chain((names) =>
+      fc.tuple(...names.map((level) => statement.map((rules) => ({ level, rules: rules as Rules })))),
+    )
+  const known = fc
+    .record({
+      signers: fc.subarray(['alice', 'bob', 'carol']),
+      state: fc.constantFrom('done' as const, 'missing' as const),
+      status: fc.constantFrom('approved' as const, 'unknown' as const),
+    })
+    .map(({ signers, state, status }): Evidence => ({
+      ...evidence,
+      scan: { ...evidence.scan, state },
+      signatures: { ...evidence.signatures, verification: claimsOf(...signers) },
+      base: { status },
+    }))
+  const given = fc.array(
+    fc.record({
+      rule: fc.constantFrom('signatures', 'scanned', 'approvedBase', 'unknownFiles'),
+      clause: fc.option(fc.constantFrom('one', 'two'), { nil: undefined }),
+      by: fc.constantFrom('project prod', 'project other'),
+    }),
+    { maxLength: 5 },
+  )
+  const passes = (
+    of: readonly PolicyLevel[],
+    about: Evidence,
+    kind: string,
+    by: readonly RuleException[],
+  ): boolean => !evaluateManifest(ruleSetOf(of), about, kind, by).outcomes.some(countsAgainst)
+  let excepted = 0
+  fc.assert(
+    fc.property(levels, known, given, fc.constantFrom('image', 'index'), (path, about, list, kind) => {
+      const exceptions = list.map(({ clause: name, by, ...one }) =>
+        exception({ ...one, authority: by, ...(name === undefined ? {} : { clause: name }) }),
+      )
+      if (!passes(path, about, kind, exceptions)) {
+        assert.ok(!passes(path, about, kind, []), 'no exception makes a verdict worse')
+        return
+      }
+      if (!passes(path, about, kind, [])) excepted++
+      const theirs = path.filter(({ level }) => !own.includes(level))
+      assert.ok(passes(theirs, about, kind, []))
+    }),
+    { numRuns: 5_000 },
+  )
+  assert.ok(excepted > 20, `only ${excepted} needed their exceptions`)
+})
 
 test('what holds needs no exception, and shows none', () => {
   const scanned: Evidence = { ...evidence, scan: { state: 'done', packages: 1, unknowns: [] } }

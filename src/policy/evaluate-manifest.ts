@@ -1,6 +1,9 @@
 import type { RuleException } from '../exceptions/index.ts'
+import { authorityOf } from './levels/authority.ts'
+import { meetSignatures } from './levels/effective-policy.ts'
 import type { RuleSet } from './levels/types.ts'
 import { evaluateIndexRules, evaluatePolicy } from './rules/index.ts'
+import { settleClauses } from './signatures/meet-clauses.ts'
 import { judgeSignatures } from './signatures/rule.ts'
 import type { SignatureClause, SignaturePolicy } from './signatures/types.ts'
 import type { Evidence, RuleOutcome } from './types.ts'
@@ -22,9 +25,8 @@ export function evaluateManifest(
   kind: string,
   exceptions: readonly RuleException[],
 ): Evaluated {
-  const { signatures, ...levels } = policy
-  const excepted = exceptClauses(signatures, evidence, exceptions)
-  const rules = { ...levels, ...(excepted.signatures ? { signatures: excepted.signatures } : {}) }
+  const excepted = exceptClauses(policy, evidence, exceptions)
+  const rules = { levels: policy.levels, ...(excepted.signatures ? { signatures: excepted.signatures } : {}) }
   const outcomes = kind === 'index' ? evaluateIndexRules(rules, evidence) : evaluatePolicy(rules, evidence)
   return {
     outcomes: [...outcomes.map((outcome) => exceptOutcome(outcome, exceptions)), ...excepted.outcomes],
@@ -32,23 +34,31 @@ export function evaluateManifest(
   }
 }
 
-/** Takes the clauses that are not met, and for which there is an exception, out of a policy. */
+/**
+ * Takes the clauses that are not met, and for which there is an exception, out of a policy. Out of all its clauses: one
+ * of the organisation that is not said, because one of a project implies it, has to hold when that is excepted from.
+ */
 function exceptClauses(
-  signatures: SignaturePolicy | undefined,
+  { levels, signatures }: RuleSet,
   evidence: Evidence,
   exceptions: readonly RuleException[],
 ): Evaluated {
   if (!signatures) return { outcomes: [] }
-  const outcomes: RuleOutcome[] = []
-  const clauses = signatures.clauses.filter((clause) => {
-    const exception = exceptions.find((one) => one.rule === 'signatures' && coversClause(one, clause))
-    if (!exception) return true
-    const outcome = judgeSignatures({ ...signatures, clauses: [clause] }, evidence)
-    if (!outcome || outcome.outcome === 'pass') return true
-    outcomes.push({ ...outcome, exception: shown(exception) })
-    return false
-  })
-  return { outcomes, signatures: { ...signatures, clauses } }
+  const ours = exceptions.filter(({ rule }) => rule === 'signatures')
+  const excepted = new Map<SignatureClause, RuleOutcome>()
+  const clauses = (ours.length > 0 ? (meetSignatures(levels)?.clauses ?? []) : signatures.clauses).filter(
+    (clause) => {
+      const exception = ours.find((one) => coversClause(one, clause))
+      const outcome = exception && judgeSignatures({ ...signatures, clauses: [clause] }, evidence)
+      if (!outcome || outcome.outcome === 'pass') return true
+      excepted.set(clause, { ...outcome, exception: shown(exception) })
+      return false
+    },
+  )
+  return {
+    outcomes: settleClauses([...excepted.keys()]).flatMap((clause) => excepted.get(clause) ?? []),
+    signatures: { ...signatures, clauses: settleClauses(clauses) },
+  }
 }
 
 function coversClause({ clause, authority }: RuleException, { name, level }: SignatureClause): boolean {
@@ -65,10 +75,7 @@ function exceptOutcome(outcome: RuleOutcome, exceptions: readonly RuleException[
 
 /** A project can except from what it asks itself, alone or with patterns of its own; never from what others ask too. */
 function coversLevel(authority: string, level: string): boolean {
-  return (
-    authority === 'organisation' ||
-    level.split(' + ').every((one) => one === authority || one.startsWith(`${authority}, `))
-  )
+  return authority === 'organisation' || level.split(' + ').every((one) => authorityOf(one) === authority)
 }
 
 function shown({ id, reason, approvedBy, until }: RuleException): NonNullable<RuleOutcome['exception']> {

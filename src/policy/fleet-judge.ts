@@ -8,6 +8,7 @@ import { effectivePolicy, type PolicyDocuments } from './levels/effective-policy
 import type { EffectivePolicy } from './levels/types.ts'
 import { evaluateManifest } from './evaluate-manifest.ts'
 import { allowedTags } from './signatures/allowed-tags.ts'
+import { withoutLastAnswer } from './signatures/held-at.ts'
 import { childrenOf, findManualDecision, findVerdict } from './store.ts'
 import type { Verdict } from './types.ts'
 
@@ -53,7 +54,7 @@ export class FleetJudge {
   async #judgeNow(image: FleetImage, depth: number): Promise<Judged> {
     const { id, name, digest, kind } = image
     const policy = this.#policyOf(name)
-    const evidence = await gatherEvidence(this.#parts, { id, name }, digest, policy)
+    const evidence = withoutLastAnswer(await gatherEvidence(this.#parts, { id, name }, digest, policy))
     const exceptions = await findExceptions(this.#parts, name, evidence)
     const { outcomes, signatures } = evaluateManifest(policy, evidence, kind, exceptions)
     const { database, clock } = this.#parts

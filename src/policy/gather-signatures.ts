@@ -40,7 +40,7 @@ export async function gatherSignatures(
     for (const tag of await tagsOf(database, repository.id, one, maximumTags)) tags.add(tag)
   }
   const origins = await findOrigins(database, repository, [digest, ...parents])
-  const lastVerifiedAt = await signaturesHeldAt(database, repository.id, digest)
+  const lastVerifiedAt = await signaturesHeldAt(database, repository, digest)
   return {
     verification,
     ...(through.length === 0 ? {} : { through }),

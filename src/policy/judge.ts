@@ -8,6 +8,7 @@ import type { EvidenceParts } from './gather-evidence.ts'
 import {
   childrenOf,
   currentPolicy,
+  forgetHeldSignatures,
   findManualDecision,
   findVerdict,
   parentsOf,
@@ -36,8 +37,9 @@ export async function requestJudgement(
   await enqueueJob(transaction, { kind: 'judge', dedupeKey: digest, now })
 }
 
-/** Has everything judged again: a policy, a key or a base has changed. */
+/** Has everything judged again: a policy, a signer or a base has changed. What held before stands for nothing then. */
 export async function requestJudgementOfAll(transaction: DatabaseTransaction, now: number): Promise<void> {
+  await forgetHeldSignatures(transaction)
   await enqueueJob(transaction, { kind: 'judge-all', dedupeKey: 'all', payload: { after: '' }, now })
 }
 
@@ -180,9 +182,19 @@ export function joinIndex(own: Verdict, children: readonly JudgedChild[]): Verdi
   return {
     ...common,
     state: joined.state,
-    reasons: [...own.reasons, ...(worst?.reasons ?? [])],
+    reasons: [...own.reasons, ...(worst?.reasons ?? []), ...exceptedElsewhere(worst, verdicts)],
     ...(joined.state === 'recalled' && ends.length > 0 ? { graceUntil: Math.min(...ends) } : {}),
   }
+}
+
+/** An exception is shown also when it is another platform's than the one whose reasons are told. */
+function exceptedElsewhere(told: Verdict | undefined, verdicts: readonly Verdict[]): RuleOutcome[] {
+  const keyOf = ({ rule, level, exception }: RuleOutcome): string => `${exception?.id} ${rule} ${level}`
+  const isTold = new Set(told?.reasons.map(keyOf))
+  const others = verdicts.flatMap(({ reasons }) => reasons).filter(({ exception }) => exception !== undefined)
+  return [...new Map(others.map((one) => [keyOf(one), one])).values()].filter(
+    (one) => !isTold.has(keyOf(one)),
+  )
 }
 
 /** The reason of everything that has nothing in it for a runtime. */

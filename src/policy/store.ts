@@ -59,16 +59,21 @@ export async function findVerdict(
   )
 }
 
-/** When the rule on signatures last held for a digest in a repository, if ever. */
+/**
+ * When the rule on signatures last held for a digest in a repository, if ever. For the rules of another repository,
+ * into which it is to be promoted, they never did.
+ */
 export async function signaturesHeldAt(
   database: Handle,
-  repositoryId: string,
+  repository: { readonly id: string; readonly name: string },
   digest: string,
 ): Promise<number | undefined> {
   const row = await database
     .selectFrom('verdict')
+    .innerJoin('repository', 'repository.id', 'verdict.repository_id')
     .select('signatures_held_at')
-    .where('repository_id', '=', repositoryId)
+    .where('repository.id', '=', repository.id)
+    .where('repository.name', '=', repository.name)
     .where('digest', '=', digest)
     .executeTakeFirst()
   return row?.signatures_held_at ?? undefined
@@ -89,12 +94,25 @@ export async function findAllowedTags(
   return row?.allowed_tags ? (JSON.parse(row.allowed_tags) as string[]) : undefined
 }
 
+/** No answer on signatures from before stands in for a later one: who has to sign, or whose word counts, has changed. */
+export async function forgetHeldSignatures(transaction: DatabaseTransaction): Promise<void> {
+  await transaction
+    .updateTable('verdict')
+    .set({ signatures_held_at: null })
+    .where('signatures_held_at', 'is not', null)
+    .execute()
+}
+
 /** Keeps what the rule on signatures says beside its outcome. */
 export async function saveSignatureStanding(
   transaction: DatabaseTransaction,
   repositoryId: string,
   digest: string,
-  standing: { readonly allowedTags: readonly string[] | undefined; readonly heldAt?: number },
+  standing: {
+    readonly allowedTags: readonly string[] | undefined
+    /** Undefined: as before; null: not known to hold. */
+    readonly heldAt: number | null | undefined
+  },
 ): Promise<void> {
   const { allowedTags, heldAt } = standing
   await transaction

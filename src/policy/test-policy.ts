@@ -1,12 +1,13 @@
 import { countsAgainst } from './counts-against.ts'
 import { checkOrganisation, checkProject, currentDocuments } from './check-documents.ts'
 import { findExceptions } from './assess-image.ts'
-import { evaluateManifest } from './evaluate-manifest.ts'
+import { evaluateManifest, type Evaluated } from './evaluate-manifest.ts'
 import { gatherEvidence, type EvidenceParts } from './gather-evidence.ts'
 import { effectivePolicy, type PolicyDocuments } from './levels/effective-policy.ts'
 import type { EffectivePolicy } from './levels/types.ts'
 import { platformImages, resolveImage, type NamedImage } from './resolve-image.ts'
 import { allowedTags } from './signatures/allowed-tags.ts'
+import type { SignaturePolicy } from './signatures/types.ts'
 import type { Evidence, RuleOutcome } from './types.ts'
 import type { TestBody, TestRequest } from './wire.ts'
 
@@ -19,14 +20,9 @@ export async function testPolicy(parts: EvidenceParts, request: TestRequest): Pr
   const { repository, manifest } = named
   const policy = effectivePolicy(await documentsOf(parts, request), repository.name)
   const evidence = await evidenceOf(parts, named, policy, request.reference)
-  const images =
-    manifest.kind === 'index'
-      ? [
-          await testOne(parts, named, policy, evidence, 'index'),
-          ...(await testPlatforms(parts, named, policy)),
-        ]
-      : [await testOne(parts, named, policy, evidence, manifest.kind)]
-  const tag = tellTag(policy, evidence, request.reference)
+  const own = await testOne(parts, named, policy, evidence, manifest.kind)
+  const images = [own, ...(manifest.kind === 'index' ? await testPlatforms(parts, named, policy) : [])]
+  const tag = tellTag(own.signatures, evidence, request.reference)
   return {
     image: `${repository.name}@${manifest.digest}`,
     repository: repository.name,
@@ -36,7 +32,7 @@ export async function testPolicy(parts: EvidenceParts, request: TestRequest): Pr
     ),
     policyDigest: policy.digest,
     levels: policy.levels.map(({ level }) => level),
-    images: images.map((image) => ({ ...image, outcomes: image.outcomes.map(showOutcome) })),
+    images: images.map(showTested),
     ...(tag ? { reference: tag } : {}),
   }
 }
@@ -66,11 +62,10 @@ async function evidenceOf(
   return { ...evidence, signatures: { ...evidence.signatures, tags } }
 }
 
-interface Tested {
+interface Tested extends Evaluated {
   readonly digest: string
   readonly kind: string
   readonly platform?: string
-  readonly outcomes: readonly RuleOutcome[]
 }
 
 async function testOne(
@@ -81,8 +76,8 @@ async function testOne(
   kind: string,
 ): Promise<Tested> {
   const exceptions = await findExceptions(parts, repository.name, evidence)
-  const { outcomes } = evaluateManifest(policy, evidence, kind, exceptions)
-  return { digest: evidence.signatures.verification.subject, kind, outcomes }
+  const evaluated = evaluateManifest(policy, evidence, kind, exceptions)
+  return { digest: evidence.signatures.verification.subject, kind, ...evaluated }
 }
 
 async function testPlatforms(
@@ -100,12 +95,13 @@ async function testPlatforms(
 }
 
 function tellTag(
-  policy: EffectivePolicy,
+  /** What of the policy still has to hold, beside exceptions. */
+  asked: SignaturePolicy | undefined,
   evidence: Evidence,
   tag: string | undefined,
 ): TestBody['reference'] {
   if (tag === undefined) return undefined
-  const allowed = allowedTags(policy.signatures, evidence)
+  const allowed = allowedTags(asked, evidence)
   return {
     tag,
     isAllowed: allowed?.includes(tag) ?? true,
@@ -117,6 +113,15 @@ function stateOf(outcomes: readonly RuleOutcome[], tag: TestBody['reference']): 
   const counted = outcomes.filter(countsAgainst)
   if (counted.some(({ outcome }) => outcome === 'fail') || tag?.isAllowed === false) return 'fail'
   return counted.length > 0 ? 'undetermined' : 'pass'
+}
+
+function showTested({ digest, kind, platform, outcomes }: Tested): TestBody['images'][number] {
+  return {
+    digest,
+    kind,
+    ...(platform === undefined ? {} : { platform }),
+    outcomes: outcomes.map(showOutcome),
+  }
 }
 
 /** An outcome as it goes over the wire. */

@@ -7,7 +7,8 @@ import type { Attachment, EvidenceSource } from './types.ts'
 
 /** Manifests that are looked at for one image, however many somebody attaches. */
 export const maximumAttachments = 1_000
-const maximumLayers = 256
+/** Layers of one manifest that are read; who adds to a tag adds no more. */
+export const maximumLayers = 256
 
 const Manifest = Type.Object({
   artifactType: Type.Optional(Type.String()),

@@ -1,5 +1,6 @@
 /** Signatures without a server: the same verification on a node, in a build and in the registry. */
 export * from './types.ts'
+export { bundleOfDetached, readOldBundle, type DetachedSignature } from './blobs/detached-bundle.ts'
 export { signatureTag, attestationTag } from './collect-attachments.ts'
 export { signingFailures, SigningFailure } from './failures.ts'
 export { remoteSource, sourceOf } from './remote-source.ts'

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { buildImage, buildIndex, type BuiltImage } from '../fixtures/build-image.ts'
 import { makeCodeSigner } from '../fixtures/code-signer.ts'
 import { pushImage } from '../fixtures/push-image.ts'
+import { startSigstoreStack, type SigstoreStack } from '../fixtures/sigstore-stack.ts'
 import { runToEnd, startProduct, type Product, type Ran } from '../fixtures/start-product.ts'
 import { findPeers } from './peer.ts'
 
@@ -94,6 +95,23 @@ test(
   },
 )
 
+test('cosign 3 verifies the older form of what we sign too', { skip: cosign3.skip }, async () => {
+  const name = await push('dev/ours3-legacy', '1', await buildImage({ layers: [{ a: 'legacy' }] }))
+  const signed = await pratique(
+    'sign',
+    '--key',
+    path('release.key'),
+    '--only',
+    'legacy',
+    'dev/ours3-legacy:1',
+  )
+  assert.equal(signed.code, 0, said(signed))
+  const options = ['--key', path('release.pub'), '--new-bundle-format=false', ...offline]
+  const good = await cosign(cosign3.paths.cosign, 'verify', ...options, `${name}:1`)
+  assert.equal(good.code, 0, said(good))
+  assert.ok(said(good).includes(`${name}:1`), 'the payload names repository and tag')
+})
+
 test(
   'cosign 2.5 verifies what we sign, from the tag, with its repository and tag bound',
   { skip: cosign2.skip },
@@ -150,6 +168,10 @@ for (const { name: program, skip, paths } of skopeos) {
         assert.notEqual(refused.code, 0, `${tag} was copied`)
         assert.match(said(refused), /Source image rejected/)
       }
+      writePolicy('matchRepository')
+      const elsewhere = await copy('other')
+      assert.equal(elsewhere.code, 0, said(elsewhere))
+      assert.notEqual((await copy('unsigned')).code, 0)
     },
   )
 }
@@ -315,6 +337,109 @@ test(
     assert.equal(other.code, 1, said(other))
   },
 )
+
+describe('with a private Sigstore', () => {
+  const email = 'builder@corp.example'
+  const issuer = 'https://idp.example'
+  let sigstore: SigstoreStack
+
+  before(async () => {
+    sigstore = await startSigstoreStack()
+    writeFileSync(path('root.json'), sigstore.trustedRoot)
+    writeFileSync(path('token'), sigstore.token(email, issuer))
+    writeOldTrust(sigstore.trustedRoot)
+  })
+  after(() => sigstore.stop())
+
+  /** Signs a new image with a certificate, and gives its name. */
+  async function signKeyless(repository: string): Promise<string> {
+    const image = await push(repository, '1', await buildImage({ layers: [{ a: repository }] }))
+    const witnesses = ['--rekor', sigstore.rekorUrl, '--timestamp-server', sigstore.tsaUrl]
+    const keyless = ['--fulcio', sigstore.fulcioUrl, '--identity-token', path('token')]
+    const signed = await pratique('sign', ...keyless, ...witnesses, `${repository}:1`)
+    assert.equal(signed.code, 0, said(signed))
+    return image
+  }
+
+  for (const [name, { skip, paths }, options] of [
+    ['cosign 3', cosign3, ['--trusted-root', 'root.json']],
+    ['cosign 3', cosign3, ['--trusted-root', 'root.json', '--new-bundle-format=false']],
+    ['cosign 2.5', cosign2, []],
+  ] as const) {
+    test(
+      `${name} ${options.slice(2).join('')} verifies what we sign with a certificate`,
+      { skip },
+      async () => {
+        const repository = `dev/keyless-${name.replaceAll(/\W/g, '')}-${options.length}`
+        const image = await signKeyless(repository)
+        const trust = options.map((one) => (one === 'root.json' ? path(one) : one))
+        const verify = (identity: string): Promise<Ran> => {
+          const who = ['--certificate-identity', identity, '--certificate-oidc-issuer', issuer]
+          const args = ['verify', '--allow-http-registry', ...trust, ...who, `${image}:1`]
+          return runToEnd(Object.values(paths)[0] ?? '', args, {
+            ...environment(),
+            // cosign 2 has no trusted root for signatures under tags.
+            ...(name === 'cosign 2.5' ? oldTrust() : {}),
+          })
+        }
+        const good = await verify(email)
+        assert.equal(good.code, 0, said(good))
+        const other = await verify('other@corp.example')
+        assert.notEqual(other.code, 0, said(other))
+      },
+    )
+  }
+
+  test(
+    'cosign 3 verifies the file that we sign with a certificate, and no other',
+    { skip: cosign3.skip },
+    async () => {
+      writeFileSync(path('keyless.tar'), 'content')
+      writeFileSync(path('changed.tar'), 'Content')
+      const keyless = ['--fulcio', sigstore.fulcioUrl, '--identity-token', path('token')]
+      const signed = await pratique(
+        'sign-blob',
+        ...keyless,
+        '--rekor',
+        sigstore.rekorUrl,
+        path('keyless.tar'),
+      )
+      assert.equal(signed.code, 0, said(signed))
+      const verify = (file: string): Promise<Ran> => {
+        const who = ['--certificate-identity', email, '--certificate-oidc-issuer', issuer]
+        const trust = ['--trusted-root', path('root.json'), '--bundle', path('keyless.tar.sigstore.json')]
+        return cosign(cosign3.paths.cosign, 'verify-blob', ...trust, ...who, path(file))
+      }
+      const good = await verify('keyless.tar')
+      assert.equal(good.code, 0, said(good))
+      assert.notEqual((await verify('changed.tar')).code, 0)
+    },
+  )
+})
+
+/** The same trust in the files that cosign 2 reads. */
+function writeOldTrust(trustedRoot: string): void {
+  interface Key {
+    readonly publicKey: { readonly rawBytes: string }
+  }
+  const { certificateAuthorities, tlogs, ctlogs } = JSON.parse(trustedRoot) as {
+    certificateAuthorities: { certChain: { certificates: { rawBytes: string }[] } }[]
+    tlogs: Key[]
+    ctlogs: Key[]
+  }
+  const pem = (label: string, base64 = ''): string =>
+    `-----BEGIN ${label}-----\n${base64.replaceAll(/(.{64})/g, '$1\n')}\n-----END ${label}-----\n`
+  const chain = certificateAuthorities[0]?.certChain.certificates ?? []
+  writeFileSync(path('fulcio.pem'), chain.map(({ rawBytes }) => pem('CERTIFICATE', rawBytes)).join(''))
+  writeFileSync(path('rekor.pub'), pem('PUBLIC KEY', tlogs[0]?.publicKey.rawBytes))
+  writeFileSync(path('ctlog.pub'), pem('PUBLIC KEY', ctlogs[0]?.publicKey.rawBytes))
+}
+
+const oldTrust = (): Record<string, string> => ({
+  SIGSTORE_ROOT_FILE: path('fulcio.pem'),
+  SIGSTORE_REKOR_PUBLIC_KEY: path('rekor.pub'),
+  SIGSTORE_CT_LOG_PUBLIC_KEY_FILE: path('ctlog.pub'),
+})
 
 test('a program signs in place of a key, and one that signs with another key is found out', async () => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })

@@ -3,8 +3,9 @@ import { matchesGlob } from '../../kernel/glob.ts'
 import { projectNameOf, type RepositoryName } from '../../kernel/reference.ts'
 import type { PolicyDocument, Stage } from '../policy-document.ts'
 import type { ProjectDocument } from '../project-document.ts'
-import { liftStatement, meet, organisationDefaults, settle } from '../signatures/meet.ts'
+import { liftStatement, meet, organisationDefaults, settle, type Meet } from '../signatures/meet.ts'
 import type { SignaturePolicy } from '../signatures/types.ts'
+import { organisationFirst } from './authority.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { EffectivePolicy, PolicyLevel, RuleSet } from './types.ts'
 
@@ -45,16 +46,20 @@ export function effectivePolicyOfStage(organisation: PolicyDocument, stage: Stag
 
 /** The meet of what levels say of signatures; undefined when none says anything. */
 export function mergeSignatures(levels: readonly PolicyLevel[]): SignaturePolicy | undefined {
-  const said = levels.filter(({ rules }) => rules.signatures !== undefined)
+  const all = meetSignatures(levels)
+  return all && settle(all)
+}
+
+/** The same with every clause, also those that hold whenever one of a lower level does. */
+export function meetSignatures(levels: readonly PolicyLevel[]): Meet | undefined {
+  const said = organisationFirst(levels).filter(({ rules }) => rules.signatures !== undefined)
   if (said.length === 0) return undefined
   const organisation = said.find(({ level }) => level === 'organisation')
   const first = liftStatement({ ...organisationDefaults, ...organisation?.rules.signatures }, 'organisation')
-  return settle(
-    said
-      .filter((level) => level !== organisation)
-      .map(({ level, rules }) => liftStatement(rules.signatures ?? {}, level))
-      .reduce(meet, first),
-  )
+  return said
+    .filter((level) => level !== organisation)
+    .map(({ level, rules }) => liftStatement(rules.signatures ?? {}, level))
+    .reduce(meet, first)
 }
 
 /** Levels with the meet of what they say of signatures. */

@@ -1,3 +1,4 @@
+import { organisationFirst } from '../levels/authority.ts'
 import { canonicalJson } from '../levels/canonical-json.ts'
 import type { RuleSet } from '../levels/types.ts'
 import type { Rules } from '../rules-schema.ts'
@@ -25,13 +26,15 @@ const all: Readonly<Record<Exclude<keyof Rules, 'signatures'>, Rule>> = {
 
 /**
  * What every rule of every level says of the evidence. Each level is asked by itself and all have to hold, so that
- * whatever a lower one says, it takes nothing away; what two levels ask alike is asked once, for the higher one.
+ * whatever a lower one says, it takes nothing away; what two levels ask alike is asked once, for the organisation's.
  */
 export function evaluatePolicy({ levels, signatures }: RuleSet, evidence: Evidence): RuleOutcome[] {
   const outcomes = Object.entries(all).flatMap(([name, rule]) => {
     const asked = levels.filter(({ rules }) => rules[name as keyof Rules] !== undefined)
     const once = new Map(
-      asked.toReversed().map((level) => [canonicalJson(level.rules[name as keyof Rules]), level]),
+      organisationFirst(asked)
+        .toReversed()
+        .map((level) => [canonicalJson(level.rules[name as keyof Rules]), level]),
     )
     return asked
       .filter((level) => [...once.values()].includes(level))

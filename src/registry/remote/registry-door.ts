@@ -3,8 +3,17 @@ import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { RemoteFailure } from './failures.ts'
+import { readAnswer } from './read-answer.ts'
 
-const timeoutMs = 600_000
+const defaultTimeoutMs = 600_000
+/** Of what is no content: refusals and tokens. */
+const maximumTextBytes = 256 * 1024
+/** Docker Hub's images go by one name, are served by another, and its sign-in is kept under a third. */
+const hub = {
+  names: ['docker.io', 'index.docker.io'],
+  host: 'registry-1.docker.io',
+  key: 'https://index.docker.io/v1/',
+}
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+)(:\d+)?$/
 
 /** How a registry is reached, where that is not what docker would do. */
@@ -15,6 +24,8 @@ export interface DoorOptions {
   readonly credentials?: { readonly username: string; readonly password: string }
   /** Ends every request. */
   readonly signal?: AbortSignal
+  /** How long one request may take with all of its answer; ten minutes, for layers, when not given. */
+  readonly timeoutMs?: number
 }
 
 export interface DoorRequest {
@@ -29,15 +40,18 @@ export class RegistryDoor {
   readonly #host: string
   readonly #basic: string | undefined
   readonly #signal: AbortSignal | undefined
+  readonly #timeoutMs: number
   #authorization: string | undefined
 
   private constructor(host: string, name: string, basic: string | undefined, options: DoorOptions) {
     this.#host = host
+    const serving = hub.names.includes(host) ? hub.host : host
     // As docker does: plain HTTP for this machine only.
-    const server = options.server ?? `${loopback.test(host) ? 'http' : 'https'}://${host}`
+    const server = options.server ?? `${loopback.test(serving) ? 'http' : 'https'}://${serving}`
     this.#base = `${server.replace(/\/$/, '')}/v2/${name}/`
     this.#basic = basic
     this.#signal = options.signal
+    this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs
   }
 
   /** Opens a repository with the sign-in that docker, podman or the environment keeps for its host. */
@@ -64,7 +78,8 @@ export class RegistryDoor {
 
   /** What an answer that is not good says, as a failure. */
   async refusal(path: string, answer: Response): Promise<RemoteFailure> {
-    const text = (await answer.text()).slice(0, 300)
+    const body = await readAnswer(answer, maximumTextBytes, 'the refusal').catch(() => Buffer.of())
+    const text = body.toString().slice(0, 300)
     const message = `${this.#host} answered ${answer.status} for ${path}: ${text}`
     return new RemoteFailure('TARGET_UNREACHABLE', message, answer.status)
   }
@@ -109,17 +124,12 @@ export class RegistryDoor {
     const isOwn = url.hostname === hostname || isSibling(url.hostname, hostname)
     const isSafe = url.protocol === 'https:' || loopback.test(url.host)
     const answer = await this.#fetch(url, {}, isOwn && isSafe ? this.#basic : undefined)
-    const { token, access_token: accessToken } = (await answer.json().catch(() => ({}))) as {
-      token?: string
-      access_token?: string
-    }
-    if (!answer.ok || (token ?? accessToken) === undefined) {
-      throw new RemoteFailure(
-        'TARGET_UNREACHABLE',
-        `${url.host} gave no token (${answer.status}); sign in first`,
-      )
-    }
-    return `Bearer ${token ?? accessToken}`
+    const token = answer.ok ? await readToken(answer) : undefined
+    if (token !== undefined) return `Bearer ${token}`
+    throw new RemoteFailure(
+      'TARGET_UNREACHABLE',
+      `${url.host} gave no token (${answer.status}); sign in first`,
+    )
   }
 
   async #fetch(url: URL, { method = 'GET', headers, body }: DoorRequest, basic?: string): Promise<Response> {
@@ -132,7 +142,10 @@ export class RegistryDoor {
       return await fetch(url, {
         method,
         headers: { ...headers, ...(authorization ? { authorization } : {}) },
-        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(this.#signal ? [this.#signal] : [])]),
+        signal: AbortSignal.any([
+          AbortSignal.timeout(this.#timeoutMs),
+          ...(this.#signal ? [this.#signal] : []),
+        ]),
         ...(body ? { body: body as Uint8Array<ArrayBuffer> } : {}),
       })
     } catch (error) {
@@ -142,6 +155,18 @@ export class RegistryDoor {
         `${url.host} cannot be reached: ${cause?.message ?? String(error)}`,
       )
     }
+  }
+}
+
+/** Docker's and OAuth's names for it; undefined when there is none that can stand in a header. */
+async function readToken(answer: Response): Promise<string | undefined> {
+  const text = (await readAnswer(answer, maximumTextBytes, 'the token')).toString()
+  try {
+    const { token, access_token: other } = JSON.parse(text) as { token?: unknown; access_token?: unknown }
+    const found = token ?? other
+    return typeof found === 'string' && /^[\x21-\x7e]+$/.test(found) ? found : undefined
+  } catch {
+    return undefined
   }
 }
 
@@ -174,8 +199,10 @@ async function findCredentials(host: string): Promise<string | undefined> {
     const text = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined)
     if (text === undefined) continue
     try {
-      const auth = (JSON.parse(text) as AuthFile).auths?.[host]?.auth
-      if (auth !== undefined && auth !== '') return auth
+      const { auths = {} } = JSON.parse(text) as AuthFile
+      const keys = hub.names.includes(host) ? [hub.key, ...hub.names] : [host, `https://${host}`]
+      const auth = keys.map((key) => auths[key]?.auth).find((one) => one !== undefined && one !== '')
+      if (auth !== undefined) return auth
     } catch {
       throw new RemoteFailure('TARGET_INVALID', `${file} is not JSON`)
     }

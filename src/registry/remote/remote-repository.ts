@@ -3,10 +3,15 @@ import { Value } from 'typebox/value'
 import { algorithmOf, digestOf, isDigest, type Digest } from '../../kernel/digest.ts'
 import { mediaTypes } from '../../kernel/media-types.ts'
 import { RemoteFailure } from './failures.ts'
+import { readAnswer } from './read-answer.ts'
 import { RegistryDoor, type DoorOptions } from './registry-door.ts'
 
 const maximumManifestBytes = 4 * 1024 * 1024
 const maximumPages = 100
+/** Manifests and signatures are small: one request with its answer takes no longer. */
+const defaultTimeoutMs = 60_000
+/** How registries that do not list referrers say so: 404 as they ought to, or as Artifactory and others do. */
+const withoutReferrers = [400, 404, 405, 406, 501]
 const manifestTypes = [
   mediaTypes.ociIndex,
   mediaTypes.ociManifest,
@@ -38,14 +43,15 @@ export class RemoteRepository {
   }
 
   static async open(host: string, name: string, options: DoorOptions = {}): Promise<RemoteRepository> {
-    return new RemoteRepository(host, name, await RegistryDoor.open(host, name, options))
+    const door = await RegistryDoor.open(host, name, { timeoutMs: defaultTimeoutMs, ...options })
+    return new RemoteRepository(host, name, door)
   }
 
   /** A manifest by tag or digest. */
   async findManifest(reference: string): Promise<RemoteManifest | undefined> {
     const answer = await this.#door.find(`manifests/${reference}`, { accept: manifestTypes })
     if (!answer) return undefined
-    const bytes = await readLimited(answer, maximumManifestBytes, `the manifest ${reference}`)
+    const bytes = await readAnswer(answer, maximumManifestBytes, `the manifest ${reference}`)
     const digest = digestOf(bytes, isDigest(reference) ? algorithmOf(reference) : 'sha256')
     if (isDigest(reference) && digest !== reference) throw tampered(reference)
     const mediaType = (answer.headers.get('content-type') ?? '').split(';', 1)[0]?.trim() ?? ''
@@ -56,7 +62,7 @@ export class RemoteRepository {
   async findBlob(digest: Digest, maximumBytes: number): Promise<Buffer | undefined> {
     const answer = await this.#door.find(`blobs/${digest}`)
     if (!answer) return undefined
-    const bytes = await readLimited(answer, maximumBytes, `the blob ${digest}`)
+    const bytes = await readAnswer(answer, maximumBytes, `the blob ${digest}`)
     if (digestOf(bytes, algorithmOf(digest)) !== digest) throw tampered(digest)
     return bytes
   }
@@ -68,19 +74,21 @@ export class RemoteRepository {
   async listReferrers(subject: Digest, limit: number): Promise<Digest[]> {
     const found: Digest[] = []
     let path: string | undefined = `referrers/${subject}`
-    for (let page = 0; path !== undefined && page < maximumPages && found.length < limit; page++) {
-      const answer: Response | undefined = await this.#door.find(path)
-      if (!answer) return page === 0 ? this.#readFallback(subject) : found
-      const bytes = await readLimited(answer, maximumManifestBytes, 'the list of referrers')
-      found.push(...readListing(bytes))
+    for (let page = 0; path !== undefined && found.length < limit; page++) {
+      if (page === maximumPages) throw tooManyPages()
+      const answer: Response = await this.#door.send(path)
+      if (page === 0 && withoutReferrers.includes(answer.status)) return this.#readFallback(subject, limit)
+      // A page that is gone is no end of the list: who could stop it there could hide what comes after.
+      if (!answer.ok) throw await this.#door.refusal(path, answer)
+      found.push(...readListing(await readAnswer(answer, maximumManifestBytes, 'the list of referrers')))
       path = nextPage(answer)
     }
     return found.slice(0, limit)
   }
 
-  async #readFallback(subject: Digest): Promise<Digest[]> {
+  async #readFallback(subject: Digest, limit: number): Promise<Digest[]> {
     const manifest = await this.findManifest(fallbackTagOf(subject))
-    return manifest ? readListing(manifest.bytes) : []
+    return manifest ? readListing(manifest.bytes).slice(0, limit) : []
   }
 
   /** Uploads a blob unless the repository has it. Gives its digest. */
@@ -89,7 +97,7 @@ export class RemoteRepository {
     const held = await this.#door.send(`blobs/${digest}`, { method: 'HEAD' })
     if (held.ok) return digest
     const begun = await this.#push('blobs/uploads/', { method: 'POST' })
-    const location = new URL(begun.headers.get('location') ?? '', begun.url)
+    const location = locationOf(begun)
     location.searchParams.set('digest', digest)
     const headers = { 'content-type': 'application/octet-stream' }
     await this.#push(location.href, { method: 'PUT', headers, body: bytes })
@@ -144,20 +152,20 @@ function readListing(bytes: Buffer): Digest[] {
 /** RFC 8288: `<…>; rel="next"`. */
 function nextPage(answer: Response): string | undefined {
   const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get('link') ?? '')?.[1]
-  return next === undefined ? undefined : new URL(next, answer.url).href
+  if (next === undefined) return undefined
+  if (URL.canParse(next, answer.url)) return new URL(next, answer.url).href
+  throw new RemoteFailure('TARGET_UNREACHABLE', 'the registry gave a list whose next page is at no address')
 }
 
-async function readLimited(answer: Response, maximumBytes: number, what: string): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of answer.body ?? []) {
-    size += chunk.length
-    if (size > maximumBytes) {
-      throw new RemoteFailure('TARGET_UNREACHABLE', `${what} has more than ${maximumBytes} bytes`)
-    }
-    chunks.push(Buffer.from(chunk))
-  }
-  return Buffer.concat(chunks)
+/** Where an upload goes on (distribution-spec, "POST then PUT"). */
+function locationOf(answer: Response): URL {
+  const location = answer.headers.get('location')
+  if (location !== null && URL.canParse(location, answer.url)) return new URL(location, answer.url)
+  throw new RemoteFailure('TARGET_UNREACHABLE', 'the registry began an upload without a Location')
+}
+
+function tooManyPages(): RemoteFailure {
+  return new RemoteFailure('TARGET_UNREACHABLE', `the list of referrers has more than ${maximumPages} pages`)
 }
 
 function tampered(digest: string): RemoteFailure {

@@ -4,7 +4,7 @@ import { digestOf, type Digest } from '../../kernel/digest.ts'
 import { JsonError, parseStrictJsonBytes } from '../../kernel/json.ts'
 import { mediaTypes, type Descriptor } from '../../kernel/media-types.ts'
 import type { Tag } from '../../kernel/reference.ts'
-import { attestationTag, signatureTag } from '../collect-attachments.ts'
+import { attestationTag, maximumLayers, signatureTag } from '../collect-attachments.ts'
 import { SigningFailure } from '../failures.ts'
 import { notationArtifactType } from '../formats/notation/index.ts'
 import { bundleMediaType } from '../sign-statement.ts'
@@ -21,9 +21,7 @@ export interface BuiltAttachment {
 }
 
 const dsseMediaType = 'application/vnd.dsse.envelope.v1+json'
-const signatureAnnotation = 'dev.cosignproject.cosign/signature'
-/** Signatures that one tag carries; cosign reads no more. */
-const maximumLayers = 1_000
+export const signatureAnnotation = 'dev.cosignproject.cosign/signature'
 
 /** A bundle as cosign 3 attaches it: a referrer of the image (cosign, "bundle-v0.3 spec", "OCI"). */
 export function bundleReferrer(
@@ -162,7 +160,8 @@ function buildTagged(tag: Tag, layers: readonly Descriptor[], ...contents: Buffe
   return { ...build([config, ...contents], { config: describe(mediaTypes.ociConfig, config), layers }), tag }
 }
 
-function readLayers(existing: Buffer, tag: Tag): readonly Descriptor[] {
+/** The layers under a tag of cosign's. Throws SIGNATURES_UNREADABLE. */
+export function readLayers(existing: Buffer, tag: Tag): readonly Descriptor[] {
   try {
     const document = parseStrictJsonBytes(existing)
     if (Value.Check(Existing, document)) return document.layers

@@ -1,7 +1,7 @@
 import type { SerializedBundle } from '@sigstore/bundle'
 import type { Bundle } from '@sigstore/sign'
 import { SigningFailure } from '../failures.ts'
-import { encodeStatement, statementType, type Statement } from '../sign-statement.ts'
+import { bundleMediaType, encodeStatement, statementType, type Statement } from '../sign-statement.ts'
 import type { LayerAnnotations } from './attachments.ts'
 import type { Signatory } from './signatory.ts'
 
@@ -58,10 +58,7 @@ export async function signBytesBy(
 async function create(hint: string | undefined, make: () => Promise<Bundle>): Promise<SerializedBundle> {
   const { bundleToJSON } = await import('@sigstore/bundle')
   try {
-    const bundle = bundleToJSON(await make())
-    const { publicKey, ...material } = bundle.verificationMaterial
-    if (hint === undefined || !publicKey) return bundle
-    return { ...bundle, verificationMaterial: { ...material, publicKey: { hint } } as never }
+    return inOneForm(bundleToJSON(await make()), hint)
   } catch (error) {
     if (error instanceof SigningFailure) throw error
     const { message, cause } = error as Error & { cause?: Error }
@@ -70,6 +67,20 @@ async function create(hint: string | undefined, make: () => Promise<Bundle>): Pr
       `nothing was signed: ${message}${cause ? ` (${cause.message})` : ''}`,
     )
   }
+}
+
+/**
+ * Version 0.3, which names the certificate alone. The library writes signatures of bytes in version 0.2 with a chain,
+ * though only ever of one certificate, and knows no hint without writing it elsewhere too.
+ */
+function inOneForm(bundle: SerializedBundle, hint: string | undefined): SerializedBundle {
+  const { publicKey, x509CertificateChain, certificate: alone, ...rest } = bundle.verificationMaterial
+  const certificate = alone ?? x509CertificateChain?.certificates[0]
+  const verificationMaterial = {
+    ...(certificate ? { certificate } : { publicKey: hint === undefined ? publicKey : { hint } }),
+    ...rest,
+  }
+  return { ...bundle, mediaType: bundleMediaType, verificationMaterial } as SerializedBundle
 }
 
 /** The material of a bundle as cosign writes it beside a layer (cosign, `pkg/oci/static`). */

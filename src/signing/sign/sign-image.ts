@@ -20,6 +20,7 @@ import {
   notationReferrer,
   type BuiltAttachment,
 } from './attachments.ts'
+import { findSameBundle, findSameLegacy } from './find-same-signature.ts'
 import { signaturePredicateType, simpleSigningPayload } from './payloads.ts'
 import { signBytesBy, signStatementBy } from './sign-content.ts'
 import type { Signatory } from './signatory.ts'
@@ -35,6 +36,8 @@ export interface SignRequest {
   readonly repository: RemoteRepository
   /** Tag or digest; resolved once. */
   readonly reference: string
+  /** The tag that the signature names; the reference, when that is one. */
+  readonly tag?: string
   readonly signatory: Signatory
   readonly forms: readonly SignatureForm[]
   /** Sign every platform of an index too: containers/image asks about the platform, containerd about the index. */
@@ -54,7 +57,8 @@ export interface SignedSubject {
 }
 
 const maximumChildren = 200
-const maximumAttempts = 5
+/** So many can add to one tag at once: each time one of them gets through. */
+const maximumAttempts = 30
 
 const Index = Type.Object({
   manifests: Type.Array(
@@ -65,35 +69,49 @@ const Index = Type.Object({
   ),
 })
 
-/** Signs an image under the name by which it was asked for, and pushes the signatures. */
+/**
+ * Signs an image under the name by which it was asked for, and pushes the signatures. What the same key has signed
+ * under the same name is not signed again.
+ */
 export async function signImage(request: SignRequest): Promise<SignedSubject[]> {
-  const { now, signatory } = request
   return forEachSubject(request, async (subject, name) => {
     const attachments: PushedForm[] = []
-    if (request.forms.includes('bundle')) {
-      const statement = {
-        subject: { name, digest: subject.digest },
-        predicateType: signaturePredicateType,
-        predicate: {},
-      }
-      const { bundle } = await signStatementBy(signatory, statement)
-      const built = bundleReferrer(bundle, signaturePredicateType, subject, now)
-      attachments.push(await pushReferrer(request.repository, built, subject))
-    }
-    if (request.forms.includes('legacy')) {
-      const payload = simpleSigningPayload(subject.digest, name, now)
-      const { signature, annotations } = await signBytesBy(signatory, payload)
-      attachments.push(
-        await addToTag(request.repository, signatureTag(subject.digest), (existing) =>
-          legacySignature(existing ? [existing] : [], payload, signature, subject.digest, annotations),
-        ),
-      )
-    }
-    if (request.forms.includes('notation')) {
-      attachments.push(await pushNotation(request, subject))
-    }
+    if (request.forms.includes('bundle')) attachments.push(await signBundle(request, subject, name))
+    if (request.forms.includes('legacy')) attachments.push(await signLegacy(request, subject, name))
+    if (request.forms.includes('notation')) attachments.push(await pushNotation(request, subject))
     return attachments
   })
+}
+
+async function signBundle(
+  { repository, signatory, now }: SignRequest,
+  subject: Subject,
+  name: string,
+): Promise<PushedForm> {
+  const statement = {
+    subject: { name, digest: subject.digest },
+    predicateType: signaturePredicateType,
+    predicate: {},
+  }
+  const held = await findSameBundle(repository, signatory, statement, subject.digest)
+  if (held) return { form: 'bundle', digest: held }
+  const { bundle } = await signStatementBy(signatory, statement)
+  return pushReferrer(repository, bundleReferrer(bundle, signaturePredicateType, subject, now), subject)
+}
+
+async function signLegacy(
+  { repository, signatory, now }: SignRequest,
+  { digest }: Subject,
+  name: string,
+): Promise<PushedForm> {
+  const tag = signatureTag(digest)
+  const payload = simpleSigningPayload(digest, name, now)
+  const held = await findSameLegacy(repository, signatory, payload, digest)
+  if (held) return { form: 'legacy', digest: held, tag }
+  const { signature, annotations } = await signBytesBy(signatory, payload)
+  return addToTag(repository, tag, (existing) =>
+    legacySignature(existing, payload, signature, digest, annotations),
+  )
 }
 
 async function pushNotation(
@@ -122,6 +140,9 @@ export async function attestImage(
   request: SignRequest & { readonly predicateType: string; readonly predicate: unknown },
 ): Promise<SignedSubject[]> {
   const { now, predicateType, predicate, repository } = request
+  if (!request.forms.some((form) => form !== 'notation')) {
+    throw new SigningFailure('SIGNING_FAILED', 'the Notary Project has no attestations; write a bundle')
+  }
   return forEachSubject(request, async (subject, name) => {
     const attachments: PushedForm[] = []
     const statement = { subject: { name, digest: subject.digest }, predicateType, predicate }
@@ -133,13 +154,7 @@ export async function attestImage(
     if (request.forms.includes('legacy')) {
       attachments.push(
         await addToTag(repository, attestationTag(subject.digest), (existing) =>
-          legacyAttestation(
-            existing ? [existing] : [],
-            made.envelope,
-            predicateType,
-            subject.digest,
-            made.annotations,
-          ),
+          legacyAttestation(existing, made.envelope, predicateType, subject.digest, made.annotations),
         ),
       )
     }
@@ -150,12 +165,11 @@ export async function attestImage(
 type PushedForm = SignedSubject['attachments'][number]
 
 async function forEachSubject(
-  { repository, reference, recursive }: SignRequest,
+  { repository, reference, recursive, tag = isDigest(reference) ? undefined : reference }: SignRequest,
   attach: (subject: Subject, name: string) => Promise<PushedForm[]>,
 ): Promise<SignedSubject[]> {
   const root = await getManifest(repository, reference)
-  const tag = isDigest(reference) ? '' : `:${reference}`
-  const name = `${repository.host}/${repository.name}${tag}`
+  const name = `${repository.host}/${repository.name}${tag === undefined ? '' : `:${tag}`}`
   const signed: SignedSubject[] = []
   for (const { manifest, platform } of await subjectsOf(repository, root, recursive)) {
     const { digest, mediaType, bytes } = manifest
@@ -250,11 +264,11 @@ async function listUnderTag(
 async function addToTag(
   repository: RemoteRepository,
   tag: string,
-  add: (existing: Buffer | undefined) => BuiltAttachment,
+  add: (existing: readonly Buffer[]) => BuiltAttachment,
 ): Promise<PushedForm> {
   let built: BuiltAttachment | undefined
   await changeTag(repository, tag, mediaTypes.ociManifest, async (existing) => {
-    built = add(existing)
+    built = add(existing ? [existing] : [])
     for (const blob of built.blobs) await repository.pushBlob(blob)
     return built.manifest
   })

@@ -3,7 +3,7 @@ import { createHash, createPublicKey, sign, type KeyObject } from 'node:crypto'
 import type { Signature, Signer as Maker, Witness } from '@sigstore/sign'
 import { SigningFailure } from '../failures.ts'
 import { algorithmOfKey, isSignedBy } from '../keys/verification-key.ts'
-import type { KeyAlgorithm } from '../types.ts'
+import type { KeyAlgorithm, VerificationKey } from '../types.ts'
 
 /** Who signs, and who is to witness it. */
 export interface Signatory {
@@ -12,6 +12,8 @@ export interface Signatory {
   readonly witnesses: readonly Witness[]
   /** What a Notary Project signature is made with: a key whose certificate is the first of the chain. */
   readonly notation?: { readonly key: KeyObject; readonly certificateChain: string }
+  /** The key that every signature verifies with; absent where each has one of its own. */
+  readonly publicKey?: VerificationKey
   /** Digest of the public key, by which a bundle names it; absent where a certificate does. */
   readonly hint?: string
   /** What a user should know before relying on it. */
@@ -44,6 +46,7 @@ export function keySignatory(
     },
     witnesses,
     ...(certificateChain === undefined ? {} : { notation: { key: privateKey, certificateChain } }),
+    publicKey: { key: publicKey, algorithm },
     hint: hintOf(publicKey),
     warnings: warningsFor(algorithm),
   }
@@ -65,12 +68,13 @@ export function commandSignatory(
   command: readonly string[],
   publicKey: KeyObject,
   witnesses: readonly Witness[] = [],
+  timeoutMs = commandTimeoutMs,
 ): Signatory {
   const algorithm = algorithmOfKey(publicKey)
   return {
     maker: {
       async sign(data) {
-        const output = await run(command, data, algorithm)
+        const output = await run(command, data, { algorithm, timeoutMs })
         const signature = output.length === rawLengths[algorithm] ? derOf(output) : output
         // What is published has to verify: a program may sign with another key, or another hash.
         if (isSignedBy({ key: publicKey, algorithm }, data, signature)) return signed(publicKey, signature)
@@ -81,6 +85,7 @@ export function commandSignatory(
       },
     },
     witnesses,
+    publicKey: { key: publicKey, algorithm },
     hint: hintOf(publicKey),
     warnings: warningsFor(algorithm),
   }
@@ -100,28 +105,34 @@ function hintOf(publicKey: KeyObject): string {
     .digest('base64')
 }
 
-function run(command: readonly string[], input: Uint8Array, algorithm: KeyAlgorithm): Promise<Buffer> {
-  const [program = '', ...args] = command
+function run(
+  [program = '', ...args]: readonly string[],
+  input: Uint8Array,
+  { algorithm, timeoutMs }: { readonly algorithm: KeyAlgorithm; readonly timeoutMs: number },
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const failed = (why: string): void =>
+    const env = { ...process.env, PRATIQUE_KEY_ALGORITHM: algorithm }
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env })
+    const failed = (why: string): void => {
+      clearTimeout(timer)
+      // Not asked but ended, and not waited for: what it started may hold its output open.
+      child.kill('SIGKILL')
+      child.stdout.destroy()
       reject(new SigningFailure('KEY_INVALID', `the signing command ${program} ${why}`))
-    const child = spawn(program, args, {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      timeout: commandTimeoutMs,
-      env: { ...process.env, PRATIQUE_KEY_ALGORITHM: algorithm },
-    })
+    }
+    const timer = setTimeout(() => failed(`did not end within ${timeoutMs / 1000} s`), timeoutMs)
     const chunks: Buffer[] = []
     let bytes = 0
     child.stdout.on('data', (chunk: Buffer) => {
       bytes += chunk.length
-      if (bytes > maximumOutputBytes) child.kill()
+      if (bytes > maximumOutputBytes) failed(`gave more than ${maximumOutputBytes} bytes`)
       else chunks.push(chunk)
     })
     child.once('error', (error) => failed(`cannot be run: ${error.message}`))
     child.once('close', (code, signal) => {
-      if (bytes > maximumOutputBytes) failed(`gave more than ${maximumOutputBytes} bytes`)
-      else if (code !== 0) failed(`ended with ${code ?? signal}`)
-      else resolve(Buffer.concat(chunks))
+      if (code !== 0) return failed(`ended with ${code ?? signal}`)
+      clearTimeout(timer)
+      resolve(Buffer.concat(chunks))
     })
     // A program that ends without reading is told of by its exit code.
     child.stdin.on('error', () => {})

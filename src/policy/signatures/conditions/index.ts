@@ -2,11 +2,12 @@
 import { createHash } from 'node:crypto'
 import { PolicyFailure } from '../../failures.ts'
 import { ConditionEvaluator } from './evaluator.ts'
+import { textOfPredicate } from './predicate-text.ts'
 import {
   maximumExpressionLength,
-  maximumPredicateLength,
   type ConditionRequest,
   type ConditionResult,
+  type Evaluation,
 } from './types.ts'
 
 export type { ConditionRequest, ConditionResult, ConditionVariables } from './types.ts'
@@ -14,29 +15,42 @@ export type { ConditionRequest, ConditionResult, ConditionVariables } from './ty
 const evaluator = new ConditionEvaluator()
 const maximumRemembered = 5_000
 const remembered = new Map<string, boolean>()
+/** Conditions asked together for which the process is ended; those behind them are not tried any more. */
+const maximumEnded = 4
 
-/** In their order: whether each condition holds. Text says why it could not be told. */
+/**
+ * In their order: whether each condition holds. Text says why it could not be told. One after the other, so that the
+ * many conditions of one image do not stand in front of the few of the next.
+ */
 export async function evaluateConditions(requests: readonly ConditionRequest[]): Promise<ConditionResult[]> {
-  return Promise.all(requests.map(evaluateOne))
+  const results: ConditionResult[] = []
+  let ended = 0
+  for (const request of requests) {
+    const { result, hasEndedProcess } =
+      ended < maximumEnded ? await evaluateOne(request) : { result: 'those before it took too long' }
+    if (hasEndedProcess) ended++
+    results.push(result)
+  }
+  return results
 }
 
-async function evaluateOne({ expression, variables }: ConditionRequest): Promise<ConditionResult> {
-  if (expression.length > maximumExpressionLength) return tooLong(expression)
-  const { now, ...others } = variables
-  const predicate = JSON.stringify(variables.predicate ?? null)
-  if (predicate.length > maximumPredicateLength) {
-    return `the attestation has ${predicate.length} characters, more than ${maximumPredicateLength}`
-  }
-  const key = keyOf(expression, { ...others, predicate })
+async function evaluateOne({ expression, variables }: ConditionRequest): Promise<Evaluation> {
+  if (expression.length > maximumExpressionLength) return { result: tooLong(expression) }
+  const { signer, claim, subject, now } = variables
+  const predicate = textOfPredicate(variables.predicate)
+  if (typeof predicate === 'string') return { result: predicate }
+  const key = digestOf([expression, predicate.digest, signer, claim, subject])
   const known = remembered.get(key)
-  if (known !== undefined) return known
-  const result = await evaluator.evaluate({
+  if (known !== undefined) return { result: known }
+  const evaluation = await evaluator.evaluate({
     expression,
-    variables: { ...others, predicate, now: new Date(now).toISOString() },
+    variables: { predicate, signer, claim, subject, now },
   })
   // Whatever mentions the time has another answer later, and what could not be told may be told then.
-  if (typeof result === 'boolean' && !/\bnow\b/.test(expression)) remember(key, result)
-  return result
+  if (typeof evaluation.result === 'boolean' && !/\bnow\b/.test(expression)) {
+    remember(key, evaluation.result)
+  }
+  return evaluation
 }
 
 /** Throws POLICY_INVALID that says where an expression is wrong. */
@@ -44,7 +58,7 @@ export async function checkCondition(expression: string): Promise<void> {
   const problem =
     expression.length > maximumExpressionLength
       ? tooLong(expression)
-      : await evaluator.evaluate({ expression })
+      : (await evaluator.evaluate({ expression })).result
   if (problem === true) return
   throw new PolicyFailure(
     'POLICY_INVALID',
@@ -56,10 +70,8 @@ function tooLong(expression: string): string {
   return `it has ${expression.length} characters, more than ${maximumExpressionLength}`
 }
 
-function keyOf(expression: string, variables: object): string {
-  return createHash('sha256')
-    .update(JSON.stringify([expression, variables]))
-    .digest('base64')
+function digestOf(parts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64')
 }
 
 function remember(key: string, result: boolean): void {
