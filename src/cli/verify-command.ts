@@ -34,7 +34,7 @@ function verifyCommand(program: Command, context: Context): void {
     .addOption(
       new Option('--bind <how>', 'count only what names this image, so far; see docs/policy.md')
         .choices(bindings)
-        .default('none'),
+        .default('named'),
     )
     .action(async (image: string, options: VerifyOptions) => verify(context, image, options))
 }

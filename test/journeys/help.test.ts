@@ -5,7 +5,7 @@ import { runToEnd } from '../fixtures/start-product.ts'
 
 const program = join(import.meta.dirname, '../../bin/pratique')
 
-test('the help of every command fits a terminal of 80 columns', { timeout: 120_000 }, async () => {
+test('the help of every command fits a terminal of 80 columns', { timeout: 400_000 }, async () => {
   const waiting: string[][] = [[]]
   let seen = 0
   for (let command = waiting.pop(); command; command = waiting.pop()) {
