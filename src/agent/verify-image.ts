@@ -57,8 +57,8 @@ async function judge(argv: readonly string[], parts: VerifierParts, signal: Abor
   try {
     const call = readCall(argv)
     const image = readReference(call.name, call.digest)
-    const subject = readDescriptor(call, await parts.readInput())
     const node = await readNode(parts.configPath, parts.now())
+    const subject = readDescriptor(call, await parts.readInput())
     const sourceOf = (repository: string): EvidenceSource => parts.sourceOf(node, repository, signal)
     return await judgeImage(node, { image, subject, sourceOf, now: parts.now() })
   } catch (error) {

@@ -20,7 +20,7 @@ describe('the SBOM attestation of a scanned image', () => {
     })
     await pushImage({ url: product.url, authorization: product.basic() }, 'dev/attested', '1', built)
     assert.equal((await product.cli(['scan', 'dev/attested:1'])).code, 0)
-    const { stdout } = await product.cli(['key', 'server'])
+    const { stdout } = await product.cli(['signer', 'server-key'])
     writeFileSync(join(product.folder, 'server.pub'), stdout)
     image = `${new URL(product.url).host}/dev/attested:1`
     const login = ['login', new URL(product.url).host, '-u', 'admin', '-p', product.password]
