@@ -179,6 +179,7 @@ const refused: readonly (readonly [
     /2\.5\.29\.30/,
   ],
   ['RSA of 1024 bits', withLeaf({ keyPair: weak }), /RSA of 2048/],
+  ['a leaf that was signed over SHA-1', withLeaf({ hash: 'sha1' }), /not signed with SHA-2/],
   ['an Ed25519 key', withLeaf({ keyPair: edwards }), /Ed25519/],
   [
     'an issuer without basic constraints',
