@@ -3,7 +3,14 @@ export { getRuntimeExport, runtimeExports } from './exports/index.ts'
 export { policyJson, type PolicyJson, type Requirement } from './exports/containers/index.ts'
 export { RuntimeFailure } from './failures.ts'
 export { findScope } from './find-scope.ts'
-export { defaultTimeoutMs, NodeConfig, nodeConfigPath, NodeCredentials } from './node-config.ts'
+export {
+  AgentConfig,
+  BackendConfig,
+  defaultTimeoutMs,
+  NodeConfig,
+  nodeConfigPath,
+  NodeCredentials,
+} from './node-config.ts'
 export { askOnlyServer, onlyServer, serverSigner } from './only-server.ts'
 export { openTrust } from './open-trust.ts'
 export { restrictScopes } from './restrict-scopes.ts'
@@ -12,6 +19,7 @@ export type {
   ExportResult,
   ExportedFile,
   NamespaceLimit,
+  RunningDemands,
   RuntimeExport,
   RuntimeScope,
   RuntimeTrust,

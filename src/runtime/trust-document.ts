@@ -82,6 +82,15 @@ const Signatures = Type.Object(
   closed,
 )
 
+const Running = Type.Object(
+  {
+    isolation: Type.Optional(oneOf(['process', 'wasm-sandbox', 'user-space-kernel', 'virtual-machine'])),
+    quarantined: Type.Optional(oneOf(['report', 'evict'])),
+    breakGlassHours: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 168 })),
+  },
+  closed,
+)
+
 const TrustDocument = Type.Object(
   {
     registry: Text,
@@ -93,6 +102,7 @@ const TrustDocument = Type.Object(
           namespace: Type.Optional(Text),
           signatures: Type.Optional(Signatures),
           isStageName: Type.Optional(Type.Boolean()),
+          running: Type.Optional(Running),
         },
         closed,
       ),

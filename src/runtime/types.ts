@@ -30,6 +30,18 @@ export interface RuntimeScope {
   readonly signatures: SignaturePolicy | undefined
   /** It is the bare name of a stage, and no repository has that name. */
   readonly isStageName?: boolean
+  /** What nodes have to hold while they run it. */
+  readonly running?: RunningDemands
+}
+
+/** What is asked of nodes that run images of a scope. */
+export interface RunningDemands {
+  /** The weakest runtime that may run them. */
+  readonly isolation?: 'process' | 'wasm-sandbox' | 'user-space-kernel' | 'virtual-machine'
+  /** What becomes of running containers whose image is no longer cleared; `report` when not given. */
+  readonly quarantined?: 'report' | 'evict'
+  /** For how long somebody on a node may run what is refused, with a reason and a record; never when not given. */
+  readonly breakGlassHours?: number
 }
 
 export interface ExportOptions {

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+import protobuf from 'protobufjs'
+import type { CriCalls, CriMessages } from './cri-types.ts'
+
+/** A call of the CRI by its name: `RunPodSandbox`, `PullImage`, … */
+export type CallName = keyof CriCalls
+export type MessageName = keyof CriMessages
+
+/** One call as the contract describes it. */
+export interface CallDescription {
+  readonly name: CallName
+  readonly service: 'RuntimeService' | 'ImageService'
+  /** `/runtime.v1.RuntimeService/Version`: the HTTP/2 path of gRPC. */
+  readonly path: string
+  readonly requestType: MessageName
+  readonly responseType: MessageName
+  /** It is answered by many messages. */
+  readonly isStream: boolean
+}
+
+/** What `encode` takes: a message of which any part may be left out, which is then its default. */
+export type Loose<Message> = Message extends Buffer
+  ? Message
+  : Message extends readonly (infer One)[]
+    ? readonly Loose<One>[]
+    : Message extends object
+      ? { readonly [Key in keyof Message]?: Loose<Message[Key]> | undefined }
+      : Message
+
+const source = readFileSync(new URL('cri.proto', import.meta.url), 'utf8')
+const namespace = protobuf.parse(source).root.lookup('runtime.v1') as protobuf.Namespace
+
+/** Every call of the contract, of both services. */
+export const calls: readonly CallDescription[] = namespace.nestedArray
+  .filter((one) => one instanceof protobuf.Service)
+  .flatMap((service) =>
+    service.methodsArray.map((method) => ({
+      name: method.name as CallName,
+      service: service.name as CallDescription['service'],
+      path: `/runtime.v1.${service.name}/${method.name}`,
+      requestType: method.requestType as MessageName,
+      responseType: method.responseType as MessageName,
+      isStream: method.responseStream === true,
+    })),
+  )
+
+const byName = new Map(calls.map((call) => [call.name, call]))
+
+export function getCall(name: CallName): CallDescription {
+  return byName.get(name) as CallDescription
+}
+
+/**
+ * Reads a message. Scalars that are not there have their defaults, messages are null, enumerations are their names,
+ * 64-bit numbers are numbers (so nanoseconds since the epoch are right to a quarter of a microsecond). Throws on
+ * bytes that are no message.
+ */
+export function decode<Name extends MessageName>(name: Name, bytes: Uint8Array): CriMessages[Name] {
+  const type = namespace.lookupType(name)
+  const options = { defaults: true, longs: Number, enums: String, bytes: Buffer }
+  return type.toObject(type.decode(bytes), options) as CriMessages[Name]
+}
+
+/** Writes a message. What is undefined, null or left out is not written. */
+export function encode<Name extends MessageName>(name: Name, message: Loose<CriMessages[Name]>): Buffer {
+  const type = namespace.lookupType(name)
+  const bytes = type.encode(type.fromObject(message)).finish()
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
