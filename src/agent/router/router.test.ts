@@ -326,7 +326,8 @@ describe('over the socket', () => {
       code: 'NOT_FOUND',
       message: /has no pod 000/,
     })
-    await assert.rejects(client.call('CheckpointContainer', Buffer.of(), context), { code: 'UNIMPLEMENTED' })
+    const checkpoint = encode('CheckpointContainerRequest', { containerId: hex('8') })
+    await assert.rejects(client.call('CheckpointContainer', checkpoint, context), { code: 'UNIMPLEMENTED' })
     for await (const event of client.stream('GetContainerEvents', Buffer.of(), context)) {
       assert.equal(decode('ContainerEventResponse', event).containerId, 'first')
       break
