@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import protobuf from 'protobufjs'
 import type { CriCalls, CriMessages } from './cri-types.ts'
+import { embed, mapItems } from './splice.ts'
 
 /** A call of the CRI by its name: `RunPodSandbox`, `PullImage`, … */
 export type CallName = keyof CriCalls
@@ -66,4 +67,36 @@ export function encode<Name extends MessageName>(name: Name, message: Loose<CriM
   const type = namespace.lookupType(name)
   const bytes = type.encode(type.fromObject(message)).finish()
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/**
+ * A message with some scalar or repeated fields of it, or of the message at a path of fields inside it, written after
+ * what is there: of scalars the last one counts, repeated ones are added to (Protocol Buffers, "Encoding"). All
+ * else stays as it is, known or not.
+ */
+export function amend(
+  name: MessageName,
+  message: Buffer,
+  path: readonly string[],
+  fields: Readonly<Record<string, unknown>>,
+): Buffer {
+  const type = namespace.lookupType(name)
+  const [first, ...rest] = path
+  if (first === undefined) return Buffer.concat([message, encode(name, fields as never)])
+  const { id, resolvedType } = (type.fields[first] as protobuf.Field).resolve()
+  const inner = (bytes: Buffer): Buffer => amend(resolvedType?.name as MessageName, bytes, rest, fields)
+  let isThere = false
+  const changed = mapItems(message, id, (bytes) => {
+    isThere = true
+    return inner(bytes)
+  })
+  return isThere ? changed : Buffer.concat([changed, embed(id, inner(Buffer.of()))])
+}
+
+/** The number of a field, for splicing. */
+export function fieldNumber<Name extends MessageName>(
+  name: Name,
+  field: keyof CriMessages[Name] & string,
+): number {
+  return namespace.lookupType(name).fields[field]?.id as number
 }

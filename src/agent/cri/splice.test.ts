@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decode, encode } from './protocol.ts'
+import { amend, decode, encode } from './protocol.ts'
 import { embed, itemsOf, mapItems } from './splice.ts'
 
 /** A field that no version of the contract has. */
@@ -12,6 +12,23 @@ test('what is written after a message overrides it and keeps what is not known',
   const changed = Buffer.concat([request, encode('RunPodSandboxRequest', { runtimeHandler: 'runsc' })])
   assert.equal(decode('RunPodSandboxRequest', changed).runtimeHandler, 'runsc')
   assert.ok(changed.includes('of a newer kubelet'))
+})
+
+test('a field deep inside is amended, beside what is not known at any depth', () => {
+  const image = Buffer.concat([encode('ImageSpec', { image: 'app:1', runtimeHandler: 'x' }), unknown])
+  const request = Buffer.concat([
+    encode('CreateContainerRequest', { podSandboxId: 'p' }),
+    embed(2, Buffer.concat([encode('ContainerConfig', { command: ['a'] }), embed(2, image), unknown])),
+  ])
+  const changed = amend('CreateContainerRequest', request, ['config', 'image'], { image: 'sha256:1' })
+  const { config, podSandboxId } = decode('CreateContainerRequest', changed)
+  assert.deepEqual(
+    [podSandboxId, config?.command, config?.image?.image, config?.image?.runtimeHandler],
+    ['p', ['a'], 'sha256:1', 'x'],
+  )
+  assert.equal(changed.toString('latin1').split('of a newer kubelet').length, 3)
+  const made = amend('CreateContainerRequest', Buffer.of(), ['config', 'image'], { image: 'y' })
+  assert.equal(decode('CreateContainerRequest', made).config?.image?.image, 'y')
 })
 
 test('items are changed and left out, and everything else stays as it is', () => {

@@ -1,6 +1,6 @@
 import type { Backend, CallContext } from '../cri/backend.ts'
 import { CriFailure } from '../cri/failures.ts'
-import { decode, encode, getCall, type CallName } from '../cri/protocol.ts'
+import { amend, decode, encode, getCall, type CallName } from '../cri/protocol.ts'
 import { mapItems } from '../cri/splice.ts'
 import { joinStatus } from './join-status.ts'
 import { mergeStreams } from './merge-streams.ts'
@@ -72,7 +72,7 @@ class Router {
   async #runPod(request: Buffer, context: CallContext): Promise<Buffer> {
     const { runtimeHandler, config } = decode('RunPodSandboxRequest', request)
     const { backend, backendHandler } = this.#parts.choose(runtimeHandler, config)
-    const changed = overridden(request, encode('RunPodSandboxRequest', { runtimeHandler: backendHandler }))
+    const changed = amend('RunPodSandboxRequest', request, [], { runtimeHandler: backendHandler })
     const answer = await backend.call('RunPodSandbox', changed, context)
     this.#owners.remember(decode('RunPodSandboxResponse', answer).podSandboxId, backend)
     return answer
@@ -116,8 +116,8 @@ class Router {
     const handler = image?.runtimeHandler ?? ''
     if (handler !== '') {
       const { backend, backendHandler } = this.#parts.choose(handler, sandboxConfig)
-      const override = encode('PullImageRequest', { image: { runtimeHandler: backendHandler } })
-      return backend.call('PullImage', overridden(request, override), context)
+      const changed = amend('PullImageRequest', request, ['image'], { runtimeHandler: backendHandler })
+      return backend.call('PullImage', changed, context)
     }
     const uid = sandboxConfig?.metadata?.uid ?? ''
     const holder = uid === '' ? undefined : await this.#findPodOf(uid, context)
@@ -157,11 +157,6 @@ class Router {
       runtimeApiVersion: 'v1',
     })
   }
-}
-
-/** A message with some of its fields overridden, and all others as they are, known or not. */
-function overridden(message: Buffer, override: Buffer): Buffer {
-  return Buffer.concat([message, override])
 }
 
 /** An image that several backends have is one image. */

@@ -1,5 +1,5 @@
 import type { Backend } from '../cri/backend.ts'
-import { decode, encode, type CallName } from '../cri/protocol.ts'
+import { amend, decode, type CallName } from '../cri/protocol.ts'
 import { mapItems } from '../cri/splice.ts'
 import type { RouterParts } from './types.ts'
 
@@ -24,7 +24,7 @@ type Rename = (answer: Buffer, names: ReadonlyMap<string, string>) => Buffer
 const renameItems: Rename = (answer, names) =>
   mapItems(answer, 1, (item) => {
     const name = names.get(decode('PodSandbox', item).runtimeHandler)
-    return name === undefined ? item : Buffer.concat([item, encode('PodSandbox', { runtimeHandler: name })])
+    return name === undefined ? item : amend('PodSandbox', item, [], { runtimeHandler: name })
   })
 
 const renamers: Readonly<Partial<Record<CallName, Rename>>> = {
@@ -33,14 +33,11 @@ const renamers: Readonly<Partial<Record<CallName, Rename>>> = {
   PodSandboxStatus(answer, names) {
     const name = names.get(decode('PodSandboxStatusResponse', answer).status?.runtimeHandler ?? '')
     if (name === undefined) return answer
-    return Buffer.concat([answer, encode('PodSandboxStatusResponse', { status: { runtimeHandler: name } })])
+    return amend('PodSandboxStatusResponse', answer, ['status'], { runtimeHandler: name })
   },
   GetContainerEvents(event, names) {
     const name = names.get(decode('ContainerEventResponse', event).podSandboxStatus?.runtimeHandler ?? '')
     if (name === undefined) return event
-    return Buffer.concat([
-      event,
-      encode('ContainerEventResponse', { podSandboxStatus: { runtimeHandler: name } }),
-    ])
+    return amend('ContainerEventResponse', event, ['podSandboxStatus'], { runtimeHandler: name })
   },
 }
