@@ -26,6 +26,7 @@ import { JobRunner } from './jobs/index.ts'
 import type { Clock } from './kernel/clock.ts'
 import { kernelFailures } from './kernel/failure.ts'
 import type { Log } from './kernel/log.ts'
+import { version } from './kernel/version.ts'
 import {
   databaseEvent,
   deliverJob,
@@ -103,8 +104,6 @@ export interface Product {
   start(): void
   stop(): Promise<void>
 }
-
-export const version = '0.1.0'
 
 /** Builds every subject and joins them up. */
 export async function compose(settings: Settings, clock: Clock, log: Log): Promise<Product> {

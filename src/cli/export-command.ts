@@ -65,8 +65,9 @@ async function writeExport(context: Context, format: string, options: Options): 
     options.repositories === undefined
       ? trust
       : { ...trust, scopes: restrictScopes(trust.scopes, checkPattern(options.repositories)) }
-  // containerd's verifier takes the signed trust as it is, and knows by its settings whose word it takes.
-  const asked = options.signer === 'server' && format !== 'containerd' ? onlyServer(limited) : limited
+  // Our own programs take the signed trust as it is, and know by their settings whose word they take.
+  const isOurs = ['agent', 'containerd'].includes(format)
+  const asked = options.signer === 'server' && !isOurs ? onlyServer(limited) : limited
   try {
     const { files, notes } = getRuntimeExport(format).write(asked, {
       others: options.others,

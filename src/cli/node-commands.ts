@@ -2,6 +2,8 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Check } from '../agent/index.ts'
+import type { LogLevel } from '../kernel/log.ts'
+import { version } from '../kernel/version.ts'
 import { trustPath } from '../runtime/wire.ts'
 import { basic, Client, CommandError, exitCodes, withQuery } from './client.ts'
 import type { Context } from './commands.ts'
@@ -13,6 +15,7 @@ const maximumInputBytes = 65_536
 /** `pratique node` and `pratique doctor`: what runs on nodes. */
 export function nodeCommands(program: Command, context: Context): void {
   const node = program.command('node').description('what runs on a node')
+  serveCommand(node)
   verifyCommand(node)
   refreshCommand(node, context)
   doctorCommand(program, context)
@@ -20,6 +23,26 @@ export function nodeCommands(program: Command, context: Context): void {
 
 function configPath(): string {
   return process.env['PRATIQUE_NODE_CONFIG'] ?? defaultConfigPath
+}
+
+function serveCommand(node: Command): void {
+  node
+    .command('serve')
+    .description('run the agent: the CRI for kubelet, crictl and pratique run')
+    .option('--config <file>', `node.json (${defaultConfigPath})`)
+    .option('--log-level <level>', 'silent, error, warn, info or debug', 'info')
+    .action(async ({ config = configPath(), logLevel }: { config?: string; logLevel: LogLevel }) => {
+      const { openAgent } = await import('../agent/open-agent.ts')
+      const { openLog } = await import('../kernel/log.ts')
+      const log = openLog(logLevel)
+      const agent = await openAgent({ configPath: config, version, clock: { now: Date.now }, log })
+      log.info({ socket: agent.places.socket, runtimes: agent.runtimes.list() }, 'the agent serves')
+      await new Promise<void>((resolve) => {
+        process.once('SIGTERM', resolve)
+        process.once('SIGINT', resolve)
+      })
+      await agent.close()
+    })
 }
 
 /** containerd calls it with flags of one dash, as Go programs take them. */

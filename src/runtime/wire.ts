@@ -18,6 +18,7 @@ export const trustPath = '/api/v1/runtime/trust'
 
 /** The runtimes for which a policy can be exported, each with one line of help. */
 export const exportFormats = {
+  agent: 'the agent of this product: node.json and the signed trust',
   containers: 'podman, buildah, skopeo: policy.json and registries.d',
   crio: 'CRI-O: the same, and policies of namespaces',
   containerd: 'containerd 2.1 and newer: image verifier',

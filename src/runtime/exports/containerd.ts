@@ -1,10 +1,7 @@
-import { createHash, createPublicKey } from 'node:crypto'
 import { RuntimeFailure } from '../failures.ts'
-import { defaultTimeoutMs, type NodeConfig } from '../node-config.ts'
-import { serverSigner } from '../only-server.ts'
-import type { ExportOptions, NodeOptions, RuntimeExport, RuntimeTrust } from '../types.ts'
-import { toJson } from './containers/index.ts'
+import type { ExportOptions, RuntimeExport, RuntimeTrust } from '../types.ts'
 import { exportFormats } from '../wire.ts'
+import { accountNote, keyNote, nodeFiles, serverKeyOf } from './node-files.ts'
 
 const verifierFolder = '/opt/containerd/image-verifier/bin'
 
@@ -21,19 +18,11 @@ export const containerd: RuntimeExport = {
         { path: `etc/containerd/certs.d/${trust.registry}/hosts.toml`, content: hostsToml(trust) },
         { path: 'etc/containerd/conf.d/10-pratique.toml', content: pluginToml },
         { path: `${verifierFolder.slice(1)}/10-pratique`, content: script(node.program), mode: 0o755 },
-        { path: 'etc/pratique/node.json', content: toJson(nodeConfig(trust, options, node, publicKey)) },
-        { path: 'etc/pratique/trust.json', content: node.bundle },
+        ...nodeFiles(trust, options, node, publicKey),
       ],
       notes: notesFor(trust, options, publicKey),
     }
   },
-}
-
-function serverKeyOf({ signers }: RuntimeTrust): string {
-  const server = signers.find(({ name }) => name === serverSigner)
-  if (server?.identity.kind !== 'key')
-    throw new RuntimeFailure('TRUST_INVALID', 'the trust has no key of the server')
-  return server.identity.publicKey
 }
 
 function hostsToml({ registry, insecure }: RuntimeTrust): string {
@@ -74,41 +63,21 @@ exec ${quoted} node verify-image "$@"
 `
 }
 
-function nodeConfig(
-  { registry }: RuntimeTrust,
-  { others }: ExportOptions,
-  { server, signer }: NodeOptions,
-  publicKey: string,
-): NodeConfig {
-  return {
-    registry,
-    server,
-    trust: 'trust.json',
-    publicKeys: [publicKey],
-    credentials: 'credentials.json',
-    signer,
-    others,
-    timeoutMs: defaultTimeoutMs,
-  }
-}
-
 function notesFor(
   { registry, scopes, expiresAt }: RuntimeTrust,
   { others }: ExportOptions,
   publicKey: string,
 ): string[] {
-  const der = createPublicKey(publicKey).export({ type: 'spki', format: 'der' })
-  const fingerprint = createHash('sha256').update(der).digest('hex')
   const isGentle = scopes.some(
     ({ signatures }) => signatures?.mode === 'warn' || signatures?.mode === 'audit',
   )
   return [
-    `the key that the node trusts is sha256:${fingerprint}: compare it with pratique signer server-key on another machine`,
+    keyNote(publicKey),
     others === 'reject'
       ? `ONLY images of ${registry} are accepted, also no pause image of another registry (--others accept accepts those unverified)`
       : 'LOOSER: images of other registries are accepted unverified, as asked by --others accept',
     'put imports = ["/etc/containerd/conf.d/*.toml"] into /etc/containerd/config.toml, restart containerd, and run pratique doctor node',
-    'put {"username": …, "password": …} of a robot that may pull into /etc/pratique/credentials.json, readable by root only',
+    accountNote,
     `the trust ends on ${new Date(expiresAt).toISOString().slice(0, 10)}, and then every image is refused: run pratique node refresh daily`,
     'images are verified when they are pulled, not when they are run; ctr images import and ctr images pull --local are not verified',
     'exceptions and lastKnownGoodHours of the policy do not hold on the node',

@@ -1,5 +1,6 @@
 import { RuntimeFailure } from '../failures.ts'
 import type { RuntimeExport } from '../types.ts'
+import { agent } from './agent.ts'
 import { containerd } from './containerd.ts'
 import { containers } from './containers/index.ts'
 import { crio } from './crio.ts'
@@ -9,6 +10,7 @@ import { policyController } from './policy-controller.ts'
 
 /** Every runtime that can be told what to verify. */
 export const runtimeExports: readonly RuntimeExport[] = [
+  agent,
   containers,
   crio,
   containerd,

@@ -1,0 +1,2 @@
+/** Of the product: of the server, and of agents. */
+export const version = '0.1.0'
