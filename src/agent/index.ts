@@ -1,8 +1,6 @@
-/** What runs on a node: the agent, the verifier that containerd calls, and the doctor that looks for ways around both. */
+/** What runs on a node: the verifier that containerd calls, and the doctor that looks for ways around it. */
 export { examineNode, machineAt } from './doctor/examine-node.ts'
 export type { Check } from './doctor/types.ts'
 export type { Answer } from './judge-image.ts'
 export { readCredentials, readNodeConfig, trustFile, type Node } from './read-node.ts'
 export { verifyOnNode, type VerifierParts } from './verify-image.ts'
-export { openAgent, type Agent, type AgentParts } from './open-agent.ts'
-export { placesOf, type Places } from './agent-places.ts'

@@ -32,7 +32,7 @@ function serveCommand(node: Command): void {
     .option('--config <file>', `node.json (${defaultConfigPath})`)
     .option('--log-level <level>', 'silent, error, warn, info or debug', 'info')
     .action(async ({ config = configPath(), logLevel }: { config?: string; logLevel: LogLevel }) => {
-      const { openAgent } = await import('../agent/open-agent.ts')
+      const { openAgent } = await import('../agent/serve.ts')
       const { openLog } = await import('../kernel/log.ts')
       const log = openLog(logLevel)
       const agent = await openAgent({ configPath: config, version, clock: { now: Date.now }, log })
