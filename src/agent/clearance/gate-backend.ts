@@ -1,12 +1,13 @@
 import type { Backend, CallContext } from '../cri/backend.ts'
-import type { AuthConfig, Image } from '../cri/cri-types.ts'
+import type { Image } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { amend, decode, encode, fieldNumber, type CallName } from '../cri/protocol.ts'
+import { signInOf, type SignIn } from '../cri/sign-in-of.ts'
 import { mapItems } from '../cri/splice.ts'
 import { isolationLevels, type IsolationLevel } from '../runtimes/types.ts'
 import type { Clearance } from './open-clearance.ts'
 import { parseImageName } from './parse-image-name.ts'
-import type { Cleared, SignIn } from './types.ts'
+import type { Cleared } from './types.ts'
 
 export interface GateParts {
   readonly clearance: Clearance
@@ -235,13 +236,4 @@ function referenceOf(named: string): string | undefined {
   } catch {
     return undefined
   }
-}
-
-/** CRI, AuthConfig: a name and password, or both joined as HTTP's Basic has them. */
-function signInOf(auth: AuthConfig | null): SignIn | undefined {
-  if (!auth) return undefined
-  if (auth.username !== '') return { username: auth.username, password: auth.password }
-  if (auth.auth === '') return undefined
-  const [username = '', ...password] = Buffer.from(auth.auth, 'base64').toString().split(':')
-  return { username, password: password.join(':') }
 }

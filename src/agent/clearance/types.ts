@@ -1,13 +1,8 @@
 import type { Digest } from '../../kernel/digest.ts'
 import type { RunningDemands } from '../../runtime/offline.ts'
+import type { SignIn } from '../cri/sign-in-of.ts'
 
-export type { RunningDemands }
-
-/** A sign-in at a registry, as a pull brings it. */
-export interface SignIn {
-  readonly username: string
-  readonly password: string
-}
+export type { RunningDemands, SignIn }
 
 /** What was decided of an image, by what the node trusts. */
 export interface Judgement {
