@@ -43,7 +43,14 @@ export async function openAgent({ configPath, version, clock, log }: AgentParts)
   mkdirSync(places.state, { recursive: true, mode: 0o700 })
   mkdirSync(places.run, { recursive: true, mode: 0o700 })
   const clearance = openClearance(configPath, places, clock, log)
-  const opened = await openBackends(config.agent ?? {}, { places, clock, log })
+  const isOurs = (host: string): boolean => normalizeHost(host) === normalizeHost(config.registry)
+  const opened = await openBackends(config.agent ?? {}, {
+    places,
+    clock,
+    log,
+    version,
+    serverOf: (host) => (isOurs(host) ? config.server : undefined),
+  })
   const runtimes = await KnownRuntimes.open(opened, {
     ...(config.agent?.handlers ? { handlers: config.agent.handlers } : {}),
     path: join(places.state, 'runtimes.json'),

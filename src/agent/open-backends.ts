@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { AgentConfig, BackendConfig } from '../runtime/offline.ts'
@@ -6,6 +7,7 @@ import type { Backend } from './cri/backend.ts'
 import { connectBackend } from './cri/connect-backend.ts'
 import { CriFailure } from './cri/failures.ts'
 import { findBackends } from './runtimes/find-backends.ts'
+import { findRuntimes } from './runtimes/find-runtimes.ts'
 import type { ReportedBackend } from './runtimes/report-runtimes.ts'
 
 export interface OpenedBackend extends ReportedBackend {
@@ -16,6 +18,9 @@ export interface BackendSurroundings {
   readonly places: Places
   readonly clock: Clock
   readonly log: Log
+  readonly version: string
+  /** URL of a registry, where that is not what its name says. */
+  readonly serverOf: (host: string) => string | undefined
 }
 
 /** The runtimes that the configuration names, or those that are found. Throws INVALID_ARGUMENT for a name twice. */
@@ -34,10 +39,32 @@ export async function openBackends(
   return Promise.all(wanted.map((one) => openOne(one, surroundings)))
 }
 
-async function openOne(config: BackendConfig, _surroundings: BackendSurroundings): Promise<OpenedBackend> {
-  if (config.kind === 'cri') {
-    const backend = connectBackend(config.name, config.socket)
-    return { kind: 'cri', backend, ...(config.handlers ? { handlers: config.handlers } : {}) }
+async function openOne(config: BackendConfig, surroundings: BackendSurroundings): Promise<OpenedBackend> {
+  const { kind, name } = config
+  const { places, clock, log, version, serverOf } = surroundings
+  const own = {
+    name,
+    stateFolder: join(places.state, name),
+    runFolder: join(places.run, name),
+    content: { serverOf },
+    clock,
+    log,
+    version,
   }
-  throw new CriFailure('INVALID_ARGUMENT', config.kind)
+  switch (kind) {
+    case 'cri': {
+      const backend = connectBackend(name, config.socket)
+      return { kind, backend, ...(config.handlers ? { handlers: config.handlers } : {}) }
+    }
+    case 'engine': {
+      const { openEngine } = await import('./engine/open-engine.ts')
+      const cni = {
+        ...(config.cniConfig ? { configFolder: config.cniConfig } : {}),
+        ...(config.cniPlugins ? { pluginFolders: config.cniPlugins } : {}),
+      }
+      return { kind, backend: await openEngine({ ...own, cni, runtimes: findRuntimes(config.runtimes) }) }
+    }
+    default:
+      throw new CriFailure('INVALID_ARGUMENT', kind)
+  }
 }

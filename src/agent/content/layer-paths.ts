@@ -28,6 +28,11 @@ export class LayerPaths {
     return folder === '.' ? clean : join(this.#follow(folder), clean.slice(folder.length + 1))
   }
 
+  /** Where a path leads when its last part may be a link as well. */
+  resolveWhole(name: string): string {
+    return this.#follow(checkPath(name))
+  }
+
   /** This layer has it now; `link` where it is a symbolic one. */
   add(path: string, link?: string): void {
     this.#own.set(path, link)

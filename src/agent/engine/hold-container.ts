@@ -1,0 +1,137 @@
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { CriFailure } from '../cri/failures.ts'
+import { frame, FrameReader, frameTypes, type FrameType } from './shim/frames.ts'
+import type { ExitRecord, ShimJob, ShimStart } from './shim/job.ts'
+
+const program = new URL('shim/shim.ts', import.meta.url).pathname
+/** Longer than a slow machine takes to start a sandbox. */
+const startMs = 60_000
+const answerMs = 5_000
+
+/** A shim that holds a container. */
+export interface Holder {
+  readonly pid: number
+  readonly startTime: string
+}
+
+export interface Held {
+  readonly holder: Holder
+  /** Of the container's first process. */
+  readonly pid: number
+}
+
+/** Starts a shim with a job and waits until the container runs. Throws FAILED_PRECONDITION with why it does not. */
+export async function holdContainer(folder: string, job: ShimJob, exited: () => void): Promise<Held> {
+  const file = join(folder, 'job.json')
+  writeFileSync(file, JSON.stringify(job), { mode: 0o600 })
+  rmSync(job.exitFile, { force: true })
+  const flags = ['--max-semi-space-size=1', '--max-old-space-size=64', '--no-warnings']
+  const child = spawn(process.execPath, [...flags, program, file], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    // The shim sees no more of the agent than it needs.
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+      MALLOC_ARENA_MAX: '1',
+    },
+  })
+  child.once('exit', exited)
+  const start = await firstLine(child.stdout)
+  child.stdout.destroy()
+  child.unref()
+  const holder = { pid: child.pid ?? 0, startTime: startTimeOf(child.pid ?? 0) ?? '' }
+  if (start && 'pid' in start) return { holder, pid: start.pid }
+  if (start === undefined) child.kill('SIGKILL')
+  const why = start?.failed ?? `the shim did not say within ${startMs} ms that it runs`
+  throw new CriFailure('FAILED_PRECONDITION', `the container does not start: ${why}`)
+}
+
+function firstLine(output: NodeJS.ReadableStream): Promise<ShimStart | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(undefined), startMs)
+    const lines = createInterface({ input: output })
+    lines.once('line', (line) => {
+      clearTimeout(timer)
+      resolve(JSON.parse(line) as ShimStart)
+    })
+    lines.once('close', () => {
+      clearTimeout(timer)
+      resolve(undefined)
+    })
+  })
+}
+
+/** Whether the process is still that one, and not another with its number. */
+export function isAlive({ pid, startTime }: Holder): boolean {
+  return startTimeOf(pid) === startTime
+}
+
+/** proc(5), /proc/pid/stat: the 22nd field, in ticks since the machine started. A zombie is not alive. */
+export function startTimeOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
+  } catch {
+    return undefined
+  }
+}
+
+export function readExit(file: string): ExitRecord | undefined {
+  if (!existsSync(file)) return undefined
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ExitRecord
+  } catch {
+    return undefined
+  }
+}
+
+/** A client of a shim's socket. */
+export interface ShimClient {
+  send(type: FrameType, content?: Uint8Array): boolean
+  readonly socket: Socket
+}
+
+/** Connects to a shim; `take` gets what the container prints. Throws UNAVAILABLE when nothing listens. */
+export async function attachShim(
+  path: string,
+  take: (type: number, content: Buffer) => void,
+): Promise<ShimClient> {
+  const socket = connect(path)
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('error', (error) =>
+      reject(new CriFailure('UNAVAILABLE', `the container cannot be reached: ${error.message}`)),
+    )
+  })
+  const reader = new FrameReader()
+  socket.on('error', () => socket.destroy())
+  socket.on('data', (chunk: Buffer) => {
+    for (const { type, content } of reader.read(chunk)) take(type, content)
+  })
+  return { socket, send: (type, content) => socket.write(frame(type, content)) }
+}
+
+/** Has a shim open its log file again. */
+export async function reopenLog(path: string): Promise<void> {
+  const done = Promise.withResolvers<void>()
+  const client = await attachShim(path, (type) => {
+    if (type === frameTypes.done) done.resolve()
+  })
+  const timer = setTimeout(
+    () => done.reject(new CriFailure('DEADLINE_EXCEEDED', 'the shim does not answer')),
+    answerMs,
+  )
+  client.send(frameTypes.reopenLog)
+  try {
+    await done.promise
+  } finally {
+    clearTimeout(timer)
+    client.socket.destroy()
+  }
+}

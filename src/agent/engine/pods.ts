@@ -1,0 +1,141 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { PodSandboxConfig } from '../cri/cri-types.ts'
+import { CriFailure } from '../cri/failures.ts'
+import { removeGroups } from './cgroups.ts'
+import type { Attachment } from './cni.ts'
+import type { Containers } from './containers.ts'
+import { cgroupPath, getRuntime, podFolder, type EngineParts } from './engine-parts.ts'
+import type { NamespaceKind } from './namespaces.ts'
+import type { PodRecord } from './types.ts'
+
+const run = promisify(execFile)
+
+/** A pod that says so has a loopback device and nothing else. */
+const networkAnnotation = 'pratique.dev/network'
+
+/** The pods of the engine. */
+export class Pods {
+  readonly #parts: EngineParts
+  readonly #containers: Containers
+
+  constructor(parts: EngineParts, containers: Containers) {
+    this.#parts = parts
+    this.#containers = containers
+  }
+
+  async run(handler: string, config: PodSandboxConfig): Promise<PodRecord> {
+    const { clock, bootId, namespaces, pods, cni } = this.#parts
+    getRuntime(this.#parts, handler)
+    const id = randomBytes(32).toString('hex')
+    const network = this.#networkOf(config)
+    // Written down first: what is half made is found and taken away after a crash.
+    const record = pods.save({
+      id,
+      handler,
+      config,
+      createdAt: clock.now(),
+      state: 'stopped',
+      bootId,
+      network,
+      addresses: [],
+    })
+    try {
+      await namespaces.make(id, namespacesFor(network, config), config.hostname)
+      await this.#makeFiles(record)
+      const attached = network === 'cni' ? await cni.add(this.#attachment(record)) : undefined
+      return pods.save({
+        ...record,
+        state: 'ready',
+        addresses: attached?.addresses ?? [],
+        ...(attached ? { cni: { configFile: attached.configFile, result: attached.result } } : {}),
+      })
+    } catch (error) {
+      await this.#takeDown(record)
+      pods.remove(id)
+      throw error
+    }
+  }
+
+  /** Ends everything in it and gives its addresses back; may be called again. */
+  async stop(record: PodRecord): Promise<void> {
+    for (const container of this.#parts.containers.list().filter(({ podId }) => podId === record.id)) {
+      await this.#containers.stop(container, 0)
+    }
+    await this.#takeDown(record)
+    if (record.state === 'ready') this.#parts.pods.save({ ...record, state: 'stopped', cni: undefined })
+  }
+
+  async remove(record: PodRecord): Promise<void> {
+    await this.stop(record)
+    for (const container of this.#parts.containers.list().filter(({ podId }) => podId === record.id)) {
+      await this.#containers.remove(container)
+    }
+    removeGroups(join(cgroupPath(record, 'x'), '..'))
+    rmSync(podFolder(this.#parts, record.id), { recursive: true, force: true })
+    this.#parts.pods.remove(record.id)
+  }
+
+  #networkOf(config: PodSandboxConfig): PodRecord['network'] {
+    if (config.linux?.securityContext?.namespaceOptions?.network === 'NODE') return 'node'
+    if (config.annotations[networkAnnotation] === 'none') return 'none'
+    if (this.#parts.cni.findConfig() !== undefined) return 'cni'
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      `no network is set up for pods on this node: put a CNI configuration into /etc/cni/net.d, or give the pod the network of the node, or none (annotation ${networkAnnotation}: none)`,
+    )
+  }
+
+  async #takeDown(record: PodRecord): Promise<void> {
+    if (record.cni && record.bootId === this.#parts.bootId) {
+      await this.#parts.cni.remove(this.#attachment(record), record.cni)
+    }
+    await this.#parts.namespaces.remove(record.id)
+    const shm = join(podFolder(this.#parts, record.id), 'shm')
+    if (existsSync(shm)) await run('umount', ['--lazy', shm]).catch(() => {})
+  }
+
+  #attachment({ id, config }: PodRecord): Attachment {
+    return {
+      podId: id,
+      namespace: config.metadata?.namespace ?? '',
+      name: config.metadata?.name ?? '',
+      uid: config.metadata?.uid ?? '',
+      networkNamespace: this.#parts.namespaces.path(id, 'net'),
+      portMappings: config.portMappings,
+    }
+  }
+
+  /** What containers of one pod share besides namespaces. */
+  async #makeFiles({ id, config, network }: PodRecord): Promise<void> {
+    const folder = podFolder(this.#parts, id)
+    mkdirSync(join(folder, 'shm'), { recursive: true, mode: 0o755 })
+    const { hostname, dnsConfig } = config
+    if (network === 'node') copyFileSync('/etc/hosts', join(folder, 'hosts'))
+    else writeFileSync(join(folder, 'hosts'), `127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ${hostname}\n`)
+    writeFileSync(
+      join(folder, 'hostname'),
+      `${hostname || readFileSync('/proc/sys/kernel/hostname', 'utf8').trim()}\n`,
+    )
+    if (dnsConfig && dnsConfig.servers.length > 0) {
+      const lines = [
+        ...dnsConfig.servers.map((server) => `nameserver ${server}`),
+        ...(dnsConfig.searches.length > 0 ? [`search ${dnsConfig.searches.join(' ')}`] : []),
+        ...(dnsConfig.options.length > 0 ? [`options ${dnsConfig.options.join(' ')}`] : []),
+      ]
+      writeFileSync(join(folder, 'resolv.conf'), `${lines.join('\n')}\n`)
+    } else if (existsSync('/etc/resolv.conf')) {
+      copyFileSync('/etc/resolv.conf', join(folder, 'resolv.conf'))
+    }
+    const options = 'nosuid,nodev,noexec,mode=1777,size=64m'
+    await run('mount', ['--types', 'tmpfs', '--options', options, 'shm', join(folder, 'shm')])
+  }
+}
+
+function namespacesFor(network: PodRecord['network'], config: PodSandboxConfig): NamespaceKind[] {
+  const isNodeIpc = config.linux?.securityContext?.namespaceOptions?.ipc === 'NODE'
+  return [...(network === 'node' ? [] : (['net', 'uts'] as const)), ...(isNodeIpc ? [] : (['ipc'] as const))]
+}

@@ -1,0 +1,313 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ImageConfig } from '../content/types.ts'
+import type { ContainerConfig, LinuxContainerResources, Mount } from '../cri/cri-types.ts'
+import { CriFailure } from '../cri/failures.ts'
+import { capabilitiesOf } from './capabilities.ts'
+import { findUser, type ContainerUser } from './find-user.ts'
+import { defaultSeccomp } from './seccomp-default.ts'
+import type { PodRecord } from './types.ts'
+
+/** What a runtime configuration is made of. */
+export interface SpecParts {
+  readonly id: string
+  readonly pod: PodRecord
+  readonly config: ContainerConfig
+  readonly image: ImageConfig
+  /** The mounted root file system. */
+  readonly root: string
+  /** Files of namespaces that the pod keeps; a missing one is the container's own, `node` is the machine's. */
+  readonly namespaces: Readonly<Record<'network' | 'ipc' | 'uts' | 'pid', string | undefined>>
+  /** Files of the pod that every container gets, by where they are in it. */
+  readonly podFiles: Readonly<Record<string, string>>
+  readonly cgroupPath: string | undefined
+}
+
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const masked = [
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+]
+const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+
+/** `config.json` of a container (runtime-spec 1.1). Throws for what the image or the machine does not have. */
+export function runtimeSpec(parts: SpecParts): object {
+  const { config, image, root, pod } = parts
+  const security = config.linux?.securityContext ?? null
+  const isPrivileged = security?.privileged ?? false
+  const user = userOf(parts)
+  const capabilities = capabilitiesOf(security?.capabilities ?? null, isPrivileged)
+  const held = user.uid === 0 ? capabilities : []
+  return {
+    ociVersion: '1.0.2',
+    process: {
+      terminal: config.tty,
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      args: argumentsOf(config, image),
+      env: environmentOf(config, image, user),
+      cwd: config.workingDir || image.config?.WorkingDir || '/',
+      capabilities: {
+        bounding: capabilities,
+        effective: held,
+        permitted: held,
+        inheritable: [],
+        ambient: [],
+      },
+      noNewPrivileges: security?.noNewPrivs ?? false,
+      oomScoreAdj: config.linux?.resources?.oomScoreAdj ?? 0,
+      ...(security?.apparmor?.profileType === 'Localhost' && hasAppArmor()
+        ? { apparmorProfile: security.apparmor.localhostRef }
+        : {}),
+    },
+    root: { path: root, readonly: security?.readonlyRootfs ?? false },
+    hostname: parts.namespaces.uts === undefined ? pod.config.hostname : undefined,
+    mounts: mountsOf(parts, isPrivileged),
+    linux: linuxOf(parts, capabilities, isPrivileged),
+    annotations: { ...config.annotations },
+  }
+}
+
+function argumentsOf(config: ContainerConfig, image: ImageConfig): string[] {
+  // CRI, ContainerConfig: a command replaces the entry point and makes the image's arguments void.
+  const { Entrypoint = [], Cmd = [] } = image.config ?? {}
+  const command = config.command.length > 0 ? config.command : (Entrypoint ?? [])
+  const rest = config.args.length > 0 ? config.args : config.command.length > 0 ? [] : (Cmd ?? [])
+  const all = [...command, ...rest]
+  if (all.length > 0) return all
+  throw new CriFailure(
+    'FAILED_PRECONDITION',
+    'neither the image nor the container says what to run; give a command',
+  )
+}
+
+function environmentOf(config: ContainerConfig, image: ImageConfig, user: ContainerUser): string[] {
+  const all = new Map<string, string>()
+  const take = (one: string): void => void all.set(one.split('=', 1)[0] as string, one)
+  take(defaultPath)
+  if (config.tty) take('TERM=xterm')
+  take(`HOME=${user.home}`)
+  for (const one of image.config?.Env ?? []) take(one)
+  for (const { key, value } of config.envs) take(`${key}=${value.toString()}`)
+  return [...all.values()]
+}
+
+function userOf({ config, image, root }: SpecParts): ContainerUser {
+  const security = config.linux?.securityContext
+  const asked = security?.runAsUser ? String(security.runAsUser.value) : security?.runAsUsername
+  const wanted = asked || image.config?.User || ''
+  const group = security?.runAsGroup ? `:${security.runAsGroup.value}` : ''
+  const user = findUser(root, group === '' ? wanted : `${wanted.split(':', 1)[0]}${group}`)
+  const more = security?.supplementalGroups ?? []
+  const own = security?.supplementalGroupsPolicy === 'Strict' ? [] : user.additionalGids
+  return { ...user, additionalGids: [...new Set([...own, ...more])] }
+}
+
+function mountsOf({ config, podFiles, namespaces }: SpecParts, isPrivileged: boolean): object[] {
+  const isHostNetwork = namespaces.network === 'node'
+  const given = new Set(config.mounts.map(({ containerPath }) => containerPath))
+  const bind = (source: string, ...options: string[]) => ({
+    type: 'bind',
+    source,
+    options: ['rbind', ...options],
+  })
+  const base: readonly (readonly [string, object])[] = [
+    ['/proc', { type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] }],
+    [
+      '/dev',
+      { type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+    ],
+    [
+      '/dev/pts',
+      {
+        type: 'devpts',
+        source: 'devpts',
+        options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+      },
+    ],
+    ['/dev/mqueue', { type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] }],
+    ['/sys', sysMount(isHostNetwork, isPrivileged)],
+    ...(isPrivileged
+      ? []
+      : [
+          [
+            '/sys/fs/cgroup',
+            { type: 'cgroup', source: 'cgroup', options: ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'] },
+          ] as const,
+        ]),
+    ...Object.entries(podFiles).map(([path, source]) => [path, bind(source, 'rw')] as const),
+  ]
+  return [
+    ...base.filter(([path]) => !given.has(path)).map(([destination, mount]) => ({ destination, ...mount })),
+    ...config.mounts.toSorted(byDepth).map(mountOf),
+  ]
+}
+
+/** sysfs belongs to a network namespace, and cannot be mounted without one. */
+function sysMount(isHostNetwork: boolean, isPrivileged: boolean): object {
+  const options = ['nosuid', 'noexec', 'nodev', ...(isPrivileged ? [] : ['ro'])]
+  return isHostNetwork
+    ? { type: 'bind', source: '/sys', options: ['rbind', ...options] }
+    : { type: 'sysfs', source: 'sysfs', options }
+}
+
+function byDepth(one: Mount, other: Mount): number {
+  return one.containerPath.split('/').length - other.containerPath.split('/').length
+}
+
+const propagations: Readonly<Record<Mount['propagation'], string>> = {
+  PROPAGATION_PRIVATE: 'rprivate',
+  PROPAGATION_HOST_TO_CONTAINER: 'rslave',
+  PROPAGATION_BIDIRECTIONAL: 'rshared',
+}
+
+function mountOf({
+  containerPath,
+  hostPath,
+  readonly,
+  recursiveReadOnly,
+  propagation,
+  image,
+}: Mount): object {
+  if (image) {
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      'the embedded engine mounts no images as volumes; use a containerd 2 behind the agent',
+    )
+  }
+  if (!existsSync(hostPath)) {
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      `there is no ${hostPath} on this node to mount at ${containerPath}; make it first`,
+    )
+  }
+  return {
+    destination: containerPath,
+    type: 'bind',
+    source: hostPath,
+    options: ['rbind', propagations[propagation], readonly ? (recursiveReadOnly ? 'rro' : 'ro') : 'rw'],
+  }
+}
+
+function linuxOf(parts: SpecParts, capabilities: readonly string[], isPrivileged: boolean): object {
+  const { config, namespaces, cgroupPath, pod } = parts
+  const security = config.linux?.securityContext ?? null
+  const { devices, rules } = devicesOf(config, isPrivileged)
+  const sysctl = namespaces.network === 'node' ? {} : pod.config.linux?.sysctls
+  const seccomp = seccompOf(parts, capabilities, isPrivileged)
+  return {
+    namespaces: [
+      { type: 'mount' },
+      ...(['network', 'ipc', 'uts', 'pid'] as const).flatMap((type) => {
+        const path = namespaces[type]
+        if (path === 'node') return []
+        return [path === undefined ? { type } : { type, path }]
+      }),
+    ],
+    devices,
+    resources: { ...resourcesOf(config.linux?.resources ?? null), devices: rules },
+    ...(cgroupPath === undefined ? {} : { cgroupsPath: cgroupPath }),
+    ...(sysctl && Object.keys(sysctl).length > 0 ? { sysctl } : {}),
+    ...(seccomp ? { seccomp } : {}),
+    maskedPaths: isPrivileged ? [] : security?.maskedPaths.length ? security.maskedPaths : masked,
+    readonlyPaths: isPrivileged
+      ? []
+      : security?.readonlyPaths.length
+        ? security.readonlyPaths
+        : readonlyPaths,
+    rootfsPropagation: 'rslave',
+  }
+}
+
+/** runtime-spec, "Control groups"; zero means that nothing is asked. */
+function resourcesOf(asked: LinuxContainerResources | null): object {
+  if (!asked) return {}
+  const cpu = {
+    ...(asked.cpuShares > 0 ? { shares: asked.cpuShares } : {}),
+    ...(asked.cpuQuota !== 0 ? { quota: asked.cpuQuota } : {}),
+    ...(asked.cpuPeriod > 0 ? { period: asked.cpuPeriod } : {}),
+    ...(asked.cpusetCpus === '' ? {} : { cpus: asked.cpusetCpus }),
+    ...(asked.cpusetMems === '' ? {} : { mems: asked.cpusetMems }),
+  }
+  const memory = {
+    ...(asked.memoryLimitInBytes > 0 ? { limit: asked.memoryLimitInBytes } : {}),
+    ...(asked.memorySwapLimitInBytes > 0 ? { swap: asked.memorySwapLimitInBytes } : {}),
+  }
+  const pids = Number(asked.unified['pids.max'] ?? 0)
+  return {
+    ...(Object.keys(cpu).length > 0 ? { cpu } : {}),
+    ...(Object.keys(memory).length > 0 ? { memory } : {}),
+    ...(pids > 0 ? { pids: { limit: pids } } : {}),
+    ...(asked.hugepageLimits.length > 0
+      ? { hugepageLimits: asked.hugepageLimits.map(({ pageSize, limit }) => ({ pageSize, limit })) }
+      : {}),
+  }
+}
+
+function devicesOf(config: ContainerConfig, isPrivileged: boolean) {
+  const everyone = ['c 1:3', 'c 1:5', 'c 1:7', 'c 1:8', 'c 1:9', 'c 5:0', 'c 5:2', 'c 136:*'].map((text) => {
+    const [type = '', numbers = ''] = text.split(' ')
+    const [major, minor] = numbers.split(':')
+    return {
+      allow: true,
+      type,
+      major: Number(major),
+      ...(minor === '*' ? {} : { minor: Number(minor) }),
+      access: 'rwm',
+    }
+  })
+  const asked = config.devices.map((device) => {
+    const stats = statSync(device.hostPath, { throwIfNoEntry: false })
+    if (!stats || !(stats.isCharacterDevice() || stats.isBlockDevice())) {
+      throw new CriFailure('FAILED_PRECONDITION', `there is no device ${device.hostPath} on this node`)
+    }
+    const type = stats.isBlockDevice() ? 'b' : 'c'
+    // Linux packs both numbers into one (makedev(3)).
+    const major = ((stats.rdev >> 8) & 0xfff) | ((stats.rdev / 2 ** 32) & ~0xfff)
+    const minor = (stats.rdev & 0xff) | ((stats.rdev >> 12) & ~0xff)
+    const { uid, gid } = stats
+    return {
+      device: { path: device.containerPath, type, major, minor, fileMode: stats.mode & 0o777, uid, gid },
+      rule: { allow: true, type, major, minor, access: device.permissions || 'rwm' },
+    }
+  })
+  return {
+    devices: asked.map(({ device }) => device),
+    rules: isPrivileged
+      ? [{ allow: true, access: 'rwm' }]
+      : [{ allow: false, access: 'rwm' }, ...everyone, ...asked.map(({ rule }) => rule)],
+  }
+}
+
+function seccompOf(
+  { config }: SpecParts,
+  capabilities: readonly string[],
+  isPrivileged: boolean,
+): object | undefined {
+  const asked = config.linux?.securityContext?.seccomp
+  // As docker and podman do, and unlike the kubelet's own default: what asks for nothing gets the default profile.
+  const type = asked?.profileType ?? (isPrivileged ? 'Unconfined' : 'RuntimeDefault')
+  if (isPrivileged || type === 'Unconfined') return undefined
+  if (type === 'RuntimeDefault') return defaultSeccomp(capabilities)
+  const path = asked?.localhostRef ?? ''
+  try {
+    return JSON.parse(readFileSync(join('/', path), 'utf8')) as object
+  } catch (error) {
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      `the seccomp profile ${path} cannot be read: ${(error as Error).message}`,
+    )
+  }
+}
+
+function hasAppArmor(): boolean {
+  return existsSync('/sys/kernel/security/apparmor')
+}

@@ -1,0 +1,12 @@
+/** Joins its own input and output to a port of the network that it runs in. Its argument is the port. */
+import { connect } from 'node:net'
+
+const socket = connect({ host: 'localhost', port: Number(process.argv[2]), allowHalfOpen: true })
+socket.once('connect', () => {
+  process.stdin.pipe(socket)
+  socket.pipe(process.stdout)
+})
+socket.once('error', (error) => {
+  process.stderr.write(`${error.message}\n`)
+  process.exit(1)
+})

@@ -1,0 +1,186 @@
+/**
+ * Holds one container: its streams, its log and its exit code. It is a process of its own, so that the agent may end
+ * and come back; it has no more in it than that, so that it is small and starts fast. Its argument is the job file.
+ */
+import { spawn } from 'node:child_process'
+import { readFileSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import { basename, dirname } from 'node:path'
+import { CriLog } from '../../logs/cri-log.ts'
+import { frame, FrameReader, frameTypes } from './frames.ts'
+import type { ExitRecord, ShimJob, ShimStart } from './job.ts'
+
+/** A client that does not read is let go. */
+const maximumWaitingBytes = 4 << 20
+/** How long streams may stay open after the container has ended, held by a process that it left. */
+const drainMs = 2_000
+
+interface Held {
+  readonly pid: number
+  readonly write: (bytes: Buffer) => void
+  readonly endInput: () => void
+  readonly resize: (columns: number, rows: number) => void
+}
+
+const job = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as ShimJob
+const log = job.logPath === undefined ? undefined : new CriLog({ path: job.logPath, now: Date.now })
+const clients = new Set<Socket>()
+let isStarted = job.pidFile === undefined
+let hasTold = false
+let hasEnded = false
+
+// The agent, or a terminal, may be gone: that ends no container.
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGPIPE'] as const) process.on(signal, () => {})
+process.stdout.on('error', () => {})
+
+const held = job.tty ? await holdTerminal() : holdPipes()
+serve()
+if (job.pidFile === undefined) tell({ pid: held.pid })
+else watchForStart(job.pidFile)
+
+function holdPipes(): Held {
+  const { program, arguments: argv, workingFolder: cwd, environment: env } = job
+  const child = spawn(program, [...argv], {
+    cwd,
+    env,
+    stdio: [job.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+  })
+  child.stdin?.on('error', () => {})
+  child.stdout?.on('data', (chunk: Buffer) => take('stdout', chunk))
+  child.stderr?.on('data', (chunk: Buffer) => take('stderr', chunk))
+  child.once('error', (error) => end(127, `${program} does not start: ${error.message}`))
+  child.once('exit', (code, signal) => {
+    const exitCode = code ?? 128 + (signalNumbers[signal ?? ''] ?? 9)
+    const timer = setTimeout(() => end(exitCode), drainMs)
+    child.once('close', () => {
+      clearTimeout(timer)
+      end(exitCode)
+    })
+  })
+  return {
+    pid: child.pid ?? 0,
+    write: (bytes) => void child.stdin?.write(bytes),
+    endInput: () => child.stdin?.end(),
+    resize: () => {},
+  }
+}
+
+async function holdTerminal(): Promise<Held> {
+  const { spawn: spawnTerminal } = await import('@lydell/node-pty')
+  const { program, arguments: argv, workingFolder: cwd, environment: env } = job
+  const terminal = spawnTerminal(program, [...argv], { cwd, env, encoding: null, cols: 80, rows: 24 })
+  terminal.onData((chunk) => take('stdout', Buffer.from(chunk as unknown as Uint8Array)))
+  terminal.onExit(({ exitCode, signal }) => end(signal ? 128 + signal : exitCode))
+  return {
+    pid: terminal.pid,
+    write: (bytes) => terminal.write(bytes as unknown as string),
+    endInput: () => terminal.write('\u0004'),
+    resize: (columns, rows) => terminal.resize(columns, rows),
+  }
+}
+
+function take(stream: 'stdout' | 'stderr', chunk: Buffer): void {
+  log?.write(stream, chunk)
+  const bytes = frame(frameTypes[stream], chunk)
+  for (const client of clients) {
+    if (client.writableLength > maximumWaitingBytes) client.destroy()
+    else client.write(bytes)
+  }
+}
+
+function serve(): void {
+  rmSync(job.socket, { force: true })
+  createServer(attach).listen(job.socket)
+}
+
+function attach(client: Socket): void {
+  const reader = new FrameReader()
+  clients.add(client)
+  client.on('error', () => client.destroy())
+  client.on('close', () => {
+    clients.delete(client)
+    if (job.stdinOnce) held.endInput()
+  })
+  client.on('data', (chunk: Buffer) => {
+    try {
+      for (const one of reader.read(chunk)) obey(client, one)
+    } catch {
+      client.destroy()
+    }
+  })
+}
+
+function obey(client: Socket, { type, content }: { readonly type: number; readonly content: Buffer }): void {
+  if (type === frameTypes.stdin) held.write(content)
+  if (type === frameTypes.stdinEnd) held.endInput()
+  if (type === frameTypes.resize) {
+    const { columns, rows } = JSON.parse(content.toString()) as { columns: number; rows: number }
+    if (columns > 0 && rows > 0) held.resize(columns, rows)
+  }
+  if (type === frameTypes.reopenLog) {
+    log?.reopen()
+    client.write(frame(frameTypes.done))
+  }
+}
+
+/** The runtime writes the pid when the container runs. */
+function watchForStart(pidFile: string): void {
+  const look = (): void => {
+    if (isStarted) return
+    let pid: number
+    try {
+      pid = Number(readFileSync(pidFile, 'utf8'))
+    } catch {
+      return
+    }
+    if (!(pid > 0)) return
+    isStarted = true
+    watcher.close()
+    tell({ pid })
+  }
+  const watcher = watch(dirname(pidFile), (_, name) => {
+    if (name === basename(pidFile)) look()
+  })
+  look()
+}
+
+function tell(start: ShimStart): void {
+  if (hasTold) return
+  hasTold = true
+  process.stdout.write(`${JSON.stringify(start)}\n`)
+}
+
+function end(exitCode: number, why?: string): void {
+  if (hasEnded) return
+  hasEnded = true
+  log?.close()
+  const failed = isStarted ? undefined : (why ?? lastComplaint() ?? `it ended with ${exitCode} before it ran`)
+  const record: ExitRecord = { exitCode, finishedAt: Date.now(), ...(failed === undefined ? {} : { failed }) }
+  writeFileSync(`${job.exitFile}.new`, JSON.stringify(record), { flush: true })
+  renameSync(`${job.exitFile}.new`, job.exitFile)
+  rmSync(job.socket, { force: true })
+  if (failed !== undefined) tell({ failed })
+  process.stdout.write('', () => process.exit())
+}
+
+/** The last thing that the runtime wrote about what went wrong. */
+function lastComplaint(): string | undefined {
+  try {
+    const lines = readFileSync(job.runtimeLog as string, 'utf8')
+      .trim()
+      .split('\n')
+    const last = lines.at(-1) ?? ''
+    if (!last.startsWith('{')) return last || undefined
+    return (JSON.parse(last) as { msg?: string }).msg
+  } catch {
+    return undefined
+  }
+}
+
+const signalNumbers: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGTERM: 15,
+}
