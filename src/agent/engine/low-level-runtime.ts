@@ -1,5 +1,4 @@
 import { execFile, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { CriFailure } from '../cri/failures.ts'
 import type { CgroupMode } from './cgroups.ts'
@@ -94,14 +93,9 @@ export class LowLevelRuntime {
 
   #options({ network }: Pick<PodRecord, 'network'>): string[] {
     if (this.kind === 'runsc') {
-      // Without KVM gVisor traces the program's system calls; its network is its own, or there is none.
-      const platform = existsSync('/dev/kvm') ? 'kvm' : 'ptrace'
+      // The platform is gVisor's own choice: a /dev/kvm that is there may still hang a sandbox.
       const networks = { none: 'none', cni: 'sandbox', node: 'host' } as const
-      return [
-        `--platform=${platform}`,
-        `--network=${networks[network]}`,
-        ...(this.#mode === 'none' ? ['--ignore-cgroups'] : []),
-      ]
+      return [`--network=${networks[network]}`, ...(this.#mode === 'none' ? ['--ignore-cgroups'] : [])]
     }
     if (this.#isWrapped || (this.kind === 'crun' && this.#mode === 'none'))
       return ['--cgroup-manager=disabled']

@@ -6,6 +6,8 @@ socket.once('connect', () => {
   process.stdin.pipe(socket)
   socket.pipe(process.stdout)
 })
+// Nothing more comes from there, and what came is written before this process ends.
+socket.once('end', () => process.stdout.write('', () => process.exit()))
 socket.once('error', (error) => {
   process.stderr.write(`${error.message}\n`)
   process.exit(1)
