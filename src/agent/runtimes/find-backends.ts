@@ -1,18 +1,17 @@
-import { statSync } from 'node:fs'
-import type { BackendConfig } from '../../runtime/offline.ts'
+import type { AgentConfig, BackendConfig } from '../../runtime/offline.ts'
+import type { Machine } from '../doctor/types.ts'
+import { findDaemons } from './find-daemons.ts'
 
-/** Sockets of CRI runtimes where their packages put them; the first is asked first. */
-const usualSockets = [
-  { name: 'containerd', socket: '/run/containerd/containerd.sock' },
-  { name: 'cri-o', socket: '/run/crio/crio.sock' },
-  { name: 'cri-dockerd', socket: '/run/cri-dockerd.sock' },
-] as const
-
-/** What the agent puts behind itself when nothing is configured: every runtime daemon, the engine, and Wasm. */
+/**
+ * What the agent puts behind itself: what is configured, or else every runtime daemon whose socket is there, the
+ * engine, and Wasm.
+ */
 export function findBackends(
-  isSocket = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isSocket() === true,
+  config?: Pick<AgentConfig, 'backends'>,
+  machine: Pick<Machine, 'root'> = { root: '/' },
 ): BackendConfig[] {
-  const daemons = usualSockets.filter(({ socket }) => isSocket(socket))
+  if (config?.backends) return config.backends
+  const daemons = findDaemons(machine).filter(({ isCri }) => isCri)
   return [
     ...daemons.map(({ name, socket }) => ({ kind: 'cri' as const, name, socket })),
     { kind: 'engine', name: 'engine' },

@@ -181,8 +181,11 @@ export class SpdyConnection {
       return void (await this.#unpack(content.subarray(4)))
     if (type === types.reset) {
       const stream = this.#streams.get(content.readUInt32BE(0) & 0x7fffffff)
-      this.#streams.delete(stream?.id ?? 0)
-      stream?.destroy()
+      if (!stream) return undefined
+      // Kubernetes resets streams to close them: what came before is still to be read.
+      this.#streams.delete(stream.id)
+      stream.once('end', () => stream.destroy())
+      stream.push(null)
       return undefined
     }
     if (type === types.ping && (content.readUInt32BE(0) & 1) === (this.#isClient ? 0 : 1)) {
