@@ -11,6 +11,7 @@ import { Clearance } from './clearance/open-clearance.ts'
 import { openVerifier } from './clearance/open-verifier.ts'
 import type { Backend } from './cri/backend.ts'
 import { serveCri } from './cri/serve-cri.ts'
+import { nodeService } from './node-service.ts'
 import { openBackends, type OpenedBackend } from './open-backends.ts'
 import { normalizeHost } from './read-call.ts'
 import { readCredentials, readNodeConfig } from './read-node.ts'
@@ -75,7 +76,8 @@ export async function openAgent({ configPath, version, clock, log }: AgentParts)
         }),
       ),
   })
-  const door = await serveCri({ socket: places.socket, backend, log })
+  const services = [nodeService(backend, clearance, log)]
+  const door = await serveCri({ socket: places.socket, backend, log, services })
   return {
     places,
     clearance,

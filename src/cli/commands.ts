@@ -3,6 +3,7 @@ import type { Client } from './client.ts'
 import { accountCommands } from './account-commands.ts'
 import { accessCommands } from './access-commands.ts'
 import { completionCommand } from './completion.ts'
+import { containerCommands } from './containers/container-commands.ts'
 import { exceptionCommands } from './exception-commands.ts'
 import { imageCommands } from './image-commands.ts'
 import { maintenanceCommands } from './maintenance-commands.ts'
@@ -11,6 +12,7 @@ import { notificationCommands } from './notification-commands.ts'
 import { packageCommand } from './package-command.ts'
 import { policyCommands } from './policy-commands.ts'
 import { pushCommand } from './push-command.ts'
+import { runtimesCommands } from './runtimes-command.ts'
 import { sbomCommand } from './sbom-command.ts'
 import { scanCommand } from './scan-command.ts'
 import { serveCommand } from './serve-command.ts'
@@ -42,6 +44,8 @@ export const commands: readonly ((program: Command, context: Context) => void)[]
   verifyCommands,
   signerCommands,
   nodeCommands,
+  runtimesCommands,
+  containerCommands,
   exceptionCommands,
   accessCommands,
   maintenanceCommands,

@@ -3,6 +3,7 @@ import type { ImageList, InspectBody, VerdictBody } from '../policy/wire.ts'
 import type { PromotionBody } from '../promotion/wire.ts'
 import { CommandError, exitCodes, ProblemError } from './client.ts'
 import type { Context } from './commands.ts'
+import { showNodeImages } from './containers/node-images.ts'
 import { colour, formatBytes, formatTable, print, printJson, shortDigest, wrap } from './print.ts'
 
 interface Reason {
@@ -26,7 +27,9 @@ export function imageCommands(program: Command, context: Context): void {
     .description('images with their verdicts')
     .option('--repository <pattern>', 'only these repositories, such as prod/**')
     .option('--verdict <state>', 'only pending, cleared, recalled or quarantined')
-    .action(async (options: { repository?: string; verdict?: string }) => {
+    .option('--node', 'those on this node instead, as its agent has them')
+    .action(async (options: { repository?: string; verdict?: string; node?: boolean }) => {
+      if (options.node) return showNodeImages(context)
       const items = await listAll(context, options)
       if (context.isJson()) return printJson(items)
       print(

@@ -17,6 +17,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .description('A private container registry and the gate in front of it')
     .option('--server <url>', 'server to talk to (PRATIQUE_SERVER)')
     .option('--json', 'print JSON')
+    .enablePositionalOptions()
     .exitOverride()
     .configureHelp({ helpWidth: 80, subcommandTerm })
     .showHelpAfterError('(pratique --help shows the commands)')

@@ -8,6 +8,7 @@ import { readAnswer } from './read-answer.ts'
 const defaultTimeoutMs = 600_000
 /** Of what is no content: refusals and tokens. */
 const maximumTextBytes = 256 * 1024
+const maximumRefusal = 2_000
 /** Docker Hub's images go by one name, are served by another, and its sign-in is kept under a third. */
 const hub = {
   names: ['docker.io', 'index.docker.io'],
@@ -79,8 +80,7 @@ export class RegistryDoor {
   /** What an answer that is not good says, as a failure. */
   async refusal(path: string, answer: Response): Promise<RemoteFailure> {
     const body = await readAnswer(answer, maximumTextBytes, 'the refusal').catch(() => Buffer.of())
-    const text = body.toString().slice(0, 300)
-    const message = `${this.#host} answered ${answer.status} for ${path}: ${text}`
+    const message = `${this.#host} answered ${answer.status} for ${path}: ${readRefusal(body.toString())}`
     return new RemoteFailure('TARGET_UNREACHABLE', message, answer.status)
   }
 
@@ -156,6 +156,18 @@ export class RegistryDoor {
       )
     }
   }
+}
+
+/** What the registry says in the form of the protocol (distribution-spec, "Error Codes"), or the beginning of it all. */
+function readRefusal(text: string): string {
+  try {
+    const { errors } = JSON.parse(text) as { errors?: readonly { readonly message?: unknown }[] }
+    const [first] = errors ?? []
+    if (typeof first?.message === 'string') return first.message.slice(0, maximumRefusal)
+  } catch {
+    // Then it says it in its own way.
+  }
+  return text.slice(0, 300)
 }
 
 /** Docker's and OAuth's names for it; undefined when there is none that can stand in a header. */

@@ -12,6 +12,7 @@ import type { ExitRecord, ShimJob, ShimStart } from './job.ts'
 
 /** A client that does not read is let go. */
 const maximumWaitingBytes = 4 << 20
+const maximumEarlyBytes = 64 << 10
 /** How long streams may stay open after the container has ended, held by a process that it left. */
 const drainMs = 2_000
 
@@ -27,6 +28,9 @@ const log = job.logPath === undefined ? undefined : new CriLog({ path: job.logPa
 const clients = new Set<Socket>()
 let isStarted = job.pidFile === undefined
 let hasTold = false
+/** What an interactive container says before its first client is there is kept for it. */
+let early: Buffer[] | undefined = job.stdin || job.tty ? [] : undefined
+let earlyBytes = 0
 let hasEnded = false
 
 // The agent, or a terminal, may be gone: that ends no container.
@@ -82,6 +86,10 @@ async function holdTerminal(): Promise<Held> {
 function take(stream: 'stdout' | 'stderr', chunk: Buffer): void {
   log?.write(stream, chunk)
   const bytes = frame(frameTypes[stream], chunk)
+  if (early && earlyBytes < maximumEarlyBytes) {
+    early.push(bytes)
+    earlyBytes += bytes.length
+  }
   for (const client of clients) {
     if (client.writableLength > maximumWaitingBytes) client.destroy()
     else client.write(bytes)
@@ -96,6 +104,8 @@ function serve(): void {
 function attach(client: Socket): void {
   const reader = new FrameReader()
   clients.add(client)
+  for (const bytes of early ?? []) client.write(bytes)
+  early = undefined
   client.on('error', () => client.destroy())
   client.on('close', () => {
     clients.delete(client)

@@ -1,0 +1,152 @@
+import grpc from '@grpc/grpc-js'
+import protobuf from 'protobufjs'
+import type { Log } from '../kernel/log.ts'
+import type { Clearance } from './clearance/open-clearance.ts'
+import { parseImageName } from './clearance/parse-image-name.ts'
+import type { PullProgress } from './content/types.ts'
+import type { Backend } from './cri/backend.ts'
+import { CriFailure } from './cri/failures.ts'
+import { decode, encode } from './cri/protocol.ts'
+import { sendAll, statusOf, type DoorParts } from './cri/serve-cri.ts'
+
+/** What the agent offers beside the CRI: pulls that say how far they are, and what a policy asks of the runtime. */
+const source = `syntax = "proto3";
+package pratique.node.v1;
+message PullRequest {
+  string image = 1;
+  string username = 2;
+  string password = 3;
+  string runtime_handler = 4;
+}
+message PullEvent {
+  string digest = 1;
+  uint64 done_bytes = 2;
+  uint64 total_bytes = 3;
+  string state = 4;
+  string image_ref = 5;
+  string isolation = 6;
+}
+`
+const namespace = protobuf.parse(source).root.lookup('pratique.node.v1') as protobuf.Namespace
+const path = '/pratique.node.v1.Node/Pull'
+
+export interface NodePullRequest {
+  readonly image: string
+  readonly username?: string
+  readonly password?: string
+  readonly runtimeHandler?: string
+}
+
+/** How far a blob is; or, with an image reference, that all is done, and how well it has to be isolated. */
+export interface NodePullEvent {
+  readonly digest: string
+  readonly doneBytes: number
+  readonly totalBytes: number
+  readonly state: PullProgress['state'] | ''
+  readonly imageRef: string
+  readonly isolation: string
+}
+
+const write = (name: string) => (message: object) => {
+  const type = namespace.lookupType(name)
+  return Buffer.from(type.encode(type.fromObject(message)).finish())
+}
+const read = (name: string) => (bytes: Buffer) => {
+  const type = namespace.lookupType(name)
+  return type.toObject(type.decode(bytes), { defaults: true, longs: Number })
+}
+
+const definition: grpc.MethodDefinition<NodePullRequest, Partial<NodePullEvent>> = {
+  path,
+  requestStream: false,
+  responseStream: true,
+  requestSerialize: write('PullRequest'),
+  requestDeserialize: read('PullRequest') as (bytes: Buffer) => NodePullRequest,
+  responseSerialize: write('PullEvent'),
+  responseDeserialize: read('PullEvent') as (bytes: Buffer) => NodePullEvent,
+}
+
+/** The service, over the router and what has been cleared. */
+export function nodeService(
+  backend: Backend,
+  clearance: Clearance,
+  log: Log,
+): NonNullable<DoorParts['services']>[number] {
+  const pull: grpc.handleServerStreamingCall<NodePullRequest, Partial<NodePullEvent>> = (call) => {
+    const controller = new AbortController()
+    call.on('cancelled', () => controller.abort())
+    sendAll(call as never, () => pullWithEvents(backend, clearance, call.request, controller.signal)).catch(
+      (error: unknown) => call.emit('error', statusOf(error, 'Pull', log)),
+    )
+  }
+  return { definition: { Pull: definition }, handlers: { Pull: pull } }
+}
+
+async function* pullWithEvents(
+  backend: Backend,
+  clearance: Clearance,
+  { image, username, password, runtimeHandler }: NodePullRequest,
+  signal: AbortSignal,
+): AsyncIterable<Partial<NodePullEvent>> {
+  const waiting: Partial<NodePullEvent>[] = []
+  let wake = (): void => {}
+  const request = encode('PullImageRequest', {
+    image: { image, runtimeHandler: runtimeHandler ?? '' },
+    ...(username ? { auth: { username, password: password ?? '' } } : {}),
+  })
+  let outcome: { readonly imageRef: string } | { readonly error: unknown } | undefined
+  const progress = (event: PullProgress): void => {
+    waiting.push(event)
+    wake()
+  }
+  backend
+    .call('PullImage', request, { signal, progress })
+    .then(
+      (answer) => (outcome = decode('PullImageResponse', answer)),
+      (error: unknown) => (outcome = { error }),
+    )
+    .finally(() => wake())
+  for (;;) {
+    for (let event = waiting.shift(); event; event = waiting.shift()) yield event
+    if (outcome) break
+    await new Promise<void>((resolve) => {
+      wake = resolve
+    })
+  }
+  if ('error' in outcome) throw outcome.error
+  const cleared =
+    clearance.store.findTag(parseImageName(image).reference) ?? clearance.store.findImage(outcome.imageRef)
+  yield { imageRef: outcome.imageRef, isolation: cleared?.running?.isolation ?? '' }
+}
+
+/** Pulls through an agent, telling how far it is. Throws `CriFailure`. */
+export async function* pullThroughAgent(
+  socket: string,
+  request: NodePullRequest,
+): AsyncIterable<NodePullEvent> {
+  const client = new grpc.Client(`unix:${socket}`, grpc.credentials.createInsecure())
+  try {
+    const stream = client.makeServerStreamRequest(
+      path,
+      definition.requestSerialize,
+      read('PullEvent') as (bytes: Buffer) => NodePullEvent,
+      request,
+    )
+    for await (const event of stream as AsyncIterable<NodePullEvent>) yield event
+  } catch (error) {
+    throw failureOf(error as grpc.ServiceError, socket)
+  } finally {
+    client.close()
+  }
+}
+
+function failureOf({ code, details, message }: grpc.ServiceError, socket: string): CriFailure {
+  if (code === grpc.status.UNAVAILABLE && !details?.includes('cannot be')) {
+    return new CriFailure(
+      'UNAVAILABLE',
+      `no agent answers at ${socket} (${details}); start it with: pratique node serve`,
+    )
+  }
+  const name = grpc.status[code] as CriFailure['code'] | undefined
+  return new CriFailure(name ?? 'UNKNOWN', details || message)
+}

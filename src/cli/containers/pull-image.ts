@@ -1,0 +1,28 @@
+import { PullDisplay } from './show-pull.ts'
+
+/** What a pull came to. */
+export interface Pulled {
+  readonly imageRef: string
+  /** How well the policy asks it to be isolated; empty when it does not say. */
+  readonly isolation: string
+}
+
+/** Pulls through the agent and shows how far it is. Throws `CriFailure`. */
+export async function pullImage(socket: string, image: string, handler = ''): Promise<Pulled> {
+  const { pullThroughAgent, CriFailure } = await import('../../agent/serve.ts')
+  const display = new PullDisplay()
+  const { PRATIQUE_USERNAME: username, PRATIQUE_PASSWORD: password } = process.env
+  const request = {
+    image,
+    runtimeHandler: handler,
+    ...(username && password ? { username, password } : {}),
+  }
+  for await (const event of pullThroughAgent(socket, request)) {
+    if (event.imageRef === '') display.take(event)
+    else {
+      display.end()
+      return { imageRef: event.imageRef, isolation: event.isolation }
+    }
+  }
+  throw new CriFailure('UNKNOWN', `the pull of ${image} ended without a result`)
+}
