@@ -17,6 +17,7 @@ message PullRequest {
   string username = 2;
   string password = 3;
   string runtime_handler = 4;
+  map<string, string> annotations = 5;
 }
 message PullEvent {
   string digest = 1;
@@ -35,6 +36,8 @@ export interface NodePullRequest {
   readonly username?: string
   readonly password?: string
   readonly runtimeHandler?: string
+  /** Of the pod that it is for: what that needs decides which runtime pulls. */
+  readonly annotations?: Readonly<Record<string, string>>
 }
 
 /** How far a blob is; or, with an image reference, that all is done, and how well it has to be isolated. */
@@ -85,13 +88,14 @@ export function nodeService(
 async function* pullWithEvents(
   backend: Backend,
   clearance: Clearance,
-  { image, username, password, runtimeHandler }: NodePullRequest,
+  { image, username, password, runtimeHandler, annotations }: NodePullRequest,
   signal: AbortSignal,
 ): AsyncIterable<Partial<NodePullEvent>> {
   const waiting: Partial<NodePullEvent>[] = []
   let wake = (): void => {}
   const request = encode('PullImageRequest', {
     image: { image, runtimeHandler: runtimeHandler ?? '' },
+    ...(Object.keys(annotations ?? {}).length > 0 ? { sandboxConfig: { annotations } } : {}),
     ...(username ? { auth: { username, password: password ?? '' } } : {}),
   })
   let outcome: { readonly imageRef: string } | { readonly error: unknown } | undefined

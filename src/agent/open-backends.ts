@@ -64,7 +64,9 @@ async function openOne(config: BackendConfig, surroundings: BackendSurroundings)
       }
       return { kind, backend: await openEngine({ ...own, cni, runtimes: findRuntimes(config.runtimes) }) }
     }
-    default:
-      throw new CriFailure('INVALID_ARGUMENT', kind)
+    case 'wasm': {
+      const { openWasm } = await import('./wasm/open-wasm.ts')
+      return { kind, backend: await openWasm({ ...own, memoryBytes: config.memoryBytes }) }
+    }
   }
 }

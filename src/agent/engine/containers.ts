@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CallContext } from '../cri/backend.ts'
-import type { ContainerConfig } from '../cri/cri-types.ts'
+import type { ContainerConfig, LinuxContainerResources } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { cgroupMode, readUsage, removeGroups } from './cgroups.ts'
 import { cgroupPath, getRuntime, placesOf, podFolder, type EngineParts } from './engine-parts.ts'
@@ -167,6 +167,26 @@ export class Containers {
     rmSync(bundle, { recursive: true, force: true })
     this.#parts.containers.remove(record.id)
     this.#tell(record, 'CONTAINER_DELETED_EVENT')
+  }
+
+  /** Changes what it may use, while it runs too. */
+  async update(record: ContainerRecord, linux: LinuxContainerResources | null): Promise<void> {
+    const pod = this.#parts.pods.get(record.podId)
+    const resources = {
+      cpu: {
+        ...(linux?.cpuShares ? { shares: linux.cpuShares } : {}),
+        ...(linux?.cpuQuota ? { quota: linux.cpuQuota } : {}),
+        ...(linux?.cpuPeriod ? { period: linux.cpuPeriod } : {}),
+      },
+      memory: linux?.memoryLimitInBytes ? { limit: linux.memoryLimitInBytes } : {},
+    }
+    const runtime = getRuntime(this.#parts, pod.handler)
+    if (record.state === 'running') await runtime.update(pod, record.id, resources)
+    const securityContext = record.config.linux?.securityContext ?? null
+    this.#parts.containers.save({
+      ...record,
+      config: { ...record.config, linux: { securityContext, resources: linux } },
+    })
   }
 
   /** Writes down what became of a container that ran; of one whose shim was killed, that it is gone too. */

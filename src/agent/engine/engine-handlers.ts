@@ -17,19 +17,28 @@ import {
   matchesContainer,
   matchesPod,
 } from './describe.ts'
-import { cgroupPath, getRuntime, placesOf, type EngineParts } from './engine-parts.ts'
+import { cgroupPath, type EngineParts } from './engine-parts.ts'
 import { execSync } from './exec.ts'
 import { reopenLog } from './hold-container.ts'
 import type { Pods } from './pods.ts'
+import type { Records } from './records.ts'
 import type { ContainerRecord, PodRecord } from './types.ts'
 
-export interface HandlerParts extends EngineParts {
-  readonly podService: Pods
-  readonly containerService: Containers
+/** What the calls about pods and containers are made of, whoever runs them. */
+export interface LifecycleParts {
+  readonly pods: Records<PodRecord>
+  readonly containers: Records<ContainerRecord>
+  readonly podService: Pick<Pods, 'run' | 'stop' | 'remove'>
+  readonly containerService: Pick<Containers, 'create' | 'start' | 'stop' | 'remove' | 'settle' | 'update'>
   readonly streaming: StreamingServer
-  readonly version: string
+  readonly socketOf: (containerId: string) => string
   /** One thing after another for each id. */
   readonly inTurn: <Result>(id: string, work: () => Promise<Result>) => Promise<Result>
+}
+
+export interface HandlerParts extends EngineParts, LifecycleParts {
+  readonly containerService: Containers
+  readonly version: string
 }
 
 /** The RuntimeService and ImageService of the CRI over the engine's pods and containers. */
@@ -50,7 +59,7 @@ export function engineHandlers(parts: HandlerParts): CriHandlers {
   }
 }
 
-function podHandlers({ pods, podService, inTurn }: HandlerParts): CriHandlers {
+export function podHandlers({ pods, podService, inTurn }: LifecycleParts): CriHandlers {
   return {
     async RunPodSandbox({ config, runtimeHandler }) {
       if (!config?.metadata)
@@ -95,7 +104,7 @@ function podHandlers({ pods, podService, inTurn }: HandlerParts): CriHandlers {
   }
 }
 
-function containerHandlers(parts: HandlerParts): CriHandlers {
+export function containerHandlers(parts: LifecycleParts): CriHandlers {
   const { containers, containerService, pods, inTurn } = parts
   const settled = async (id: string): Promise<ContainerRecord> => {
     const { id: whole } = containers.get(id)
@@ -142,25 +151,7 @@ function containerHandlers(parts: HandlerParts): CriHandlers {
       for (const one of await list(filter)) yield { containers: [describeContainer(one)] }
     },
     async UpdateContainerResources({ containerId, linux }) {
-      const record = await settled(containerId)
-      const pod = pods.get(record.podId)
-      const resources = {
-        cpu: {
-          ...(linux?.cpuShares ? { shares: linux.cpuShares } : {}),
-          ...(linux?.cpuQuota ? { quota: linux.cpuQuota } : {}),
-          ...(linux?.cpuPeriod ? { period: linux.cpuPeriod } : {}),
-        },
-        memory: linux?.memoryLimitInBytes ? { limit: linux.memoryLimitInBytes } : {},
-      }
-      if (record.state === 'running') await getRuntime(parts, pod.handler).update(pod, record.id, resources)
-      const before = record.config.linux
-      containers.save({
-        ...record,
-        config: {
-          ...record.config,
-          linux: { securityContext: before?.securityContext ?? null, resources: linux },
-        },
-      })
+      await containerService.update(await settled(containerId), linux)
       return {}
     },
     async ReopenContainerLog({ containerId }) {
@@ -171,13 +162,13 @@ function containerHandlers(parts: HandlerParts): CriHandlers {
           `the container ${record.id} does not run, it is ${record.state}`,
         )
       }
-      await reopenLog(placesOf(parts, record.id).socket)
+      await reopenLog(parts.socketOf(record.id))
       return {}
     },
   }
 }
 
-function logPathOf({ pods }: HandlerParts, { podId, config }: ContainerRecord): string {
+function logPathOf({ pods }: LifecycleParts, { podId, config }: ContainerRecord): string {
   if (config.logPath === '') return ''
   return join(pods.find(podId)?.config.logDirectory ?? '', config.logPath)
 }

@@ -88,7 +88,8 @@ export function streamingTarget(parts: EngineParts): StreamingTarget {
         end()
       }
     },
-    attach: ({ containerId }, streams) => attach(parts, getRunning(parts, containerId), streams),
+    attach: ({ containerId }, streams) =>
+      attachStreams(placesOf(parts, getRunning(parts, containerId).id).socket, streams),
     portForward: ({ podSandboxId }, port, connection) => forward(parts, podSandboxId, port, connection),
   }
 }
@@ -179,8 +180,8 @@ async function execInTerminal(line: CommandLine, streams: ClientStreams): Promis
   })
 }
 
-async function attach(parts: EngineParts, container: ContainerRecord, streams: ClientStreams): Promise<void> {
-  const { socket: path } = placesOf(parts, container.id)
+/** Joins a client's streams to a container through the socket of its shim. */
+export async function attachStreams(path: string, streams: ClientStreams): Promise<void> {
   const client = await attachShim(path, (type, content) => {
     const target = type === frameTypes.stderr ? (streams.stderr ?? streams.stdout) : streams.stdout
     if (target && !target.write(content)) {

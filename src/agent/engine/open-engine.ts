@@ -4,14 +4,15 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { openContentStore, type ContentStoreOptions } from '../content/content-store.ts'
 import { openSnapshots } from '../content/snapshots.ts'
-import { backendOf, type Backend, type CriHandlers } from '../cri/backend.ts'
+import { backendOf, type Backend } from '../cri/backend.ts'
 import { startStreamingServer } from '../streaming/start-streaming-server.ts'
 import { cgroupMode } from './cgroups.ts'
 import { Cni, usualCni, type CniOptions } from './cni.ts'
 import { Containers } from './containers.ts'
-import { describePodStatus, describeContainerStatus } from './describe.ts'
 import { engineHandlers } from './engine-handlers.ts'
-import type { EngineEvent, EngineParts } from './engine-parts.ts'
+import { eventsOf } from './events.ts'
+import { placesOf, type EngineEvent, type EngineParts } from './engine-parts.ts'
+import { turnTaker } from './turn-taker.ts'
 import { streamingTarget } from './exec.ts'
 import { LowLevelRuntime } from './low-level-runtime.ts'
 import { PodNamespaces } from './namespaces.ts'
@@ -77,9 +78,10 @@ export async function openEngine(options: EngineOptions): Promise<Backend> {
     containerService,
     streaming,
     version: options.version,
+    socketOf: (id) => placesOf(parts, id).socket,
     inTurn: turnTaker(),
   })
-  return backendOf(name, { ...handlers, ...events(parts, listeners) }, async () => {
+  return backendOf(name, { ...handlers, ...eventsOf(parts, listeners) }, async () => {
     clearInterval(look)
     await streaming.close()
   })
@@ -109,66 +111,5 @@ async function recover(parts: EngineParts, containers: Containers, pods: Pods, l
     log.warn({ id }, 'what a container left that was half made is taken away')
     await parts.snapshots.remove(id)
     rmSync(join(bundles, id), { recursive: true, force: true })
-  }
-}
-
-/** One thing after another for each key; what failed does not hold up what comes after. */
-function turnTaker(): <Result>(id: string, work: () => Promise<Result>) => Promise<Result> {
-  const last = new Map<string, Promise<unknown>>()
-  return (id, work) => {
-    const turn = (last.get(id) ?? Promise.resolve()).then(work, work)
-    last.set(id, turn)
-    const forget = (): void => {
-      if (last.get(id) === turn) last.delete(id)
-    }
-    turn.then(forget, forget)
-    return turn
-  }
-}
-
-const maximumWaiting = 10_000
-
-function events(
-  parts: EngineParts,
-  listeners: Set<(event: EngineEvent) => void>,
-): Pick<CriHandlers, 'GetContainerEvents'> {
-  return {
-    async *GetContainerEvents(_, { signal }) {
-      const waiting: EngineEvent[] = []
-      let wake = (): void => {}
-      const listener = (event: EngineEvent): void => {
-        // Who does not keep up asks for lists again, as the kubelet does anyway.
-        if (waiting.length < maximumWaiting) waiting.push(event)
-        wake()
-      }
-      listeners.add(listener)
-      signal.addEventListener('abort', () => wake())
-      try {
-        while (!signal.aborted) {
-          for (let event = waiting.shift(); event; event = waiting.shift()) yield describe(parts, event)
-          if (signal.aborted) return
-          await new Promise<void>((resolve) => {
-            wake = resolve
-            if (waiting.length > 0) resolve()
-          })
-        }
-      } finally {
-        listeners.delete(listener)
-      }
-    },
-  }
-}
-
-function describe({ pods, containers, clock }: EngineParts, { id, podId, type }: EngineEvent) {
-  const pod = pods.find(podId)
-  return {
-    containerId: id,
-    containerEventType: type,
-    createdAt: clock.now() * 1e6,
-    podSandboxStatus: pod ? describePodStatus(pod) : null,
-    containersStatuses: containers
-      .list()
-      .filter((one) => one.podId === podId)
-      .map((one) => describeContainerStatus(one, '')),
   }
 }

@@ -9,6 +9,7 @@ interface KnownRuntime {
 
 /** What is known of low-level runtimes; the first whose pattern fits. */
 const knownRuntimes: readonly KnownRuntime[] = [
+  { name: 'node-wasi', isolation: 'wasm-sandbox', pattern: /^wasm$/ },
   { name: 'runsc', isolation: 'user-space-kernel', pattern: /runsc|gvisor/ },
   { name: 'kata', isolation: 'virtual-machine', pattern: /kata/ },
   { name: 'wasmtime', isolation: 'wasm-sandbox', pattern: /wasmtime/ },

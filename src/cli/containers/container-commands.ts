@@ -160,7 +160,7 @@ function pullCommands(program: Command, context: Context): void {
     .action(async (images: string[], { handler }: { handler?: string }) => {
       await withAgent(async (_, socket) => {
         for (const image of images) {
-          const { imageRef } = await pullImage(socket, image, handler)
+          const { imageRef } = await pullImage(socket, image, { handler })
           if (context.isJson()) printJson({ image, id: imageRef })
           else print(imageRef)
         }

@@ -8,13 +8,21 @@ export interface Pulled {
 }
 
 /** Pulls through the agent and shows how far it is. Throws `CriFailure`. */
-export async function pullImage(socket: string, image: string, handler = ''): Promise<Pulled> {
+export async function pullImage(
+  socket: string,
+  image: string,
+  runtime: {
+    readonly handler?: string | undefined
+    readonly annotations?: Readonly<Record<string, string>>
+  } = {},
+): Promise<Pulled> {
   const { pullThroughAgent, CriFailure } = await import('../../agent/serve.ts')
   const display = new PullDisplay()
   const { PRATIQUE_USERNAME: username, PRATIQUE_PASSWORD: password } = process.env
   const request = {
     image,
-    runtimeHandler: handler,
+    runtimeHandler: runtime.handler ?? '',
+    annotations: runtime.annotations ?? {},
     ...(username && password ? { username, password } : {}),
   }
   for await (const event of pullThroughAgent(socket, request)) {

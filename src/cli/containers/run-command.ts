@@ -7,7 +7,7 @@ import { CommandError } from '../client.ts'
 import { print } from '../print.ts'
 import { followLog, printLine } from './follow-log.ts'
 import { pullImage } from './pull-image.ts'
-import { containerConfig, podConfig, type RunOptions } from './run-options.ts'
+import { annotationsOf, containerConfig, podConfig, type RunOptions } from './run-options.ts'
 import { listContainers, withAgent } from './use-agent.ts'
 
 const pollMs = 100
@@ -117,7 +117,7 @@ async function bringImage(client: CriClient, socket: string, image: string, opti
     if (options.pull === 'never')
       throw new CommandError(`there is no image ${image} on this node, and --pull is never`)
   }
-  return pullImage(socket, image, options.handler)
+  return pullImage(socket, image, { handler: options.handler, annotations: annotationsOf(options) })
 }
 
 async function stay(

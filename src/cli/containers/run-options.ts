@@ -36,18 +36,12 @@ export interface RunOptions {
 
 /** The pod of a container that is run by itself. */
 export function podConfig(options: RunOptions, name: string, logFolder: string): Loose<PodSandboxConfig> {
-  const annotations = {
-    ...(options.isolation ? { 'pratique.dev/isolation': options.isolation } : {}),
-    ...(options.performance ? { 'pratique.dev/performance': options.performance } : {}),
-    ...(options.wasm ? { 'pratique.dev/wasm': 'true' } : {}),
-    ...(options.network === 'none' ? { 'pratique.dev/network': 'none' } : {}),
-  }
   return {
     metadata: { name, uid: crypto.randomUUID(), namespace: 'pratique-local' },
     hostname: options.network === 'host' ? '' : (options.hostname ?? name),
     logDirectory: logFolder,
     labels: labelsOf(options, name),
-    annotations,
+    annotations: annotationsOf(options),
     portMappings: (options.publish ?? []).map(readPort),
     linux: {
       securityContext: {
@@ -55,6 +49,16 @@ export function podConfig(options: RunOptions, name: string, logFolder: string):
         ...(options.network === 'host' ? { namespaceOptions: { network: 'NODE' } } : {}),
       },
     },
+  }
+}
+
+/** What a pod says that it needs. */
+export function annotationsOf(options: RunOptions): Record<string, string> {
+  return {
+    ...(options.isolation ? { 'pratique.dev/isolation': options.isolation } : {}),
+    ...(options.performance ? { 'pratique.dev/performance': options.performance } : {}),
+    ...(options.wasm ? { 'pratique.dev/wasm': 'true' } : {}),
+    ...(options.network === 'none' ? { 'pratique.dev/network': 'none' } : {}),
   }
 }
 

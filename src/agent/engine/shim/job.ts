@@ -13,6 +13,8 @@ export interface ShimJob {
   /** Its input ends when the first client that is attached ends. */
   readonly stdinOnce: boolean
   readonly tty: boolean
+  /** It is killed when it runs longer. */
+  readonly timeoutMs?: number | undefined
   readonly socket: string
   readonly exitFile: string
 }

@@ -32,6 +32,7 @@ let hasTold = false
 let early: Buffer[] | undefined = job.stdin || job.tty ? [] : undefined
 let earlyBytes = 0
 let hasEnded = false
+let reason: string | undefined
 
 // The agent, or a terminal, may be gone: that ends no container.
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGPIPE'] as const) process.on(signal, () => {})
@@ -50,6 +51,7 @@ function holdPipes(): Held {
     stdio: [job.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   })
   child.stdin?.on('error', () => {})
+  if (job.timeoutMs !== undefined) setTimeout(() => expire(child), job.timeoutMs)
   child.stdout?.on('data', (chunk: Buffer) => take('stdout', chunk))
   child.stderr?.on('data', (chunk: Buffer) => take('stderr', chunk))
   child.once('error', (error) => end(127, `${program} does not start: ${error.message}`))
@@ -67,6 +69,11 @@ function holdPipes(): Held {
     endInput: () => child.stdin?.end(),
     resize: () => {},
   }
+}
+
+function expire(child: { kill(signal: 'SIGKILL'): boolean }): void {
+  reason = 'DeadlineExceeded'
+  child.kill('SIGKILL')
 }
 
 async function holdTerminal(): Promise<Held> {
@@ -165,7 +172,12 @@ function end(exitCode: number, why?: string): void {
   hasEnded = true
   log?.close()
   const failed = isStarted ? undefined : (why ?? lastComplaint() ?? `it ended with ${exitCode} before it ran`)
-  const record: ExitRecord = { exitCode, finishedAt: Date.now(), ...(failed === undefined ? {} : { failed }) }
+  const record: ExitRecord = {
+    exitCode,
+    finishedAt: Date.now(),
+    ...(failed === undefined ? {} : { failed }),
+    ...(reason === undefined ? {} : { reason }),
+  }
   writeFileSync(`${job.exitFile}.new`, JSON.stringify(record), { flush: true })
   renameSync(`${job.exitFile}.new`, job.exitFile)
   rmSync(job.socket, { force: true })

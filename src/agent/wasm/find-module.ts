@@ -1,0 +1,83 @@
+import { lstatSync, openSync, readSync, closeSync } from 'node:fs'
+import { join } from 'node:path'
+import { LayerPaths } from '../content/layer-paths.ts'
+import type { ContentStore, PullOptions, Snapshots, StoredImage } from '../content/types.ts'
+import { CriFailure } from '../cri/failures.ts'
+
+/** CNCF, "Wasm OCI Artifact layout", and what came before it. */
+const wasmLayers = ['application/wasm', 'application/vnd.wasm.content.layer.v1+wasm']
+const maximumModuleBytes = 256 * 1024 * 1024
+
+/** The module of an image, and the files that come with it. */
+export interface FoundModule {
+  readonly file: string
+  /** What the module is called, as its first argument. */
+  readonly name: string
+  /** The image's own files; undefined for an artifact, which is the module and nothing else. */
+  readonly root: string | undefined
+}
+
+export interface FindParts {
+  readonly store: ContentStore
+  readonly snapshots: Snapshots
+}
+
+/**
+ * The module of an artifact, which is its layer, or of an image, which is the file that its entry point names among
+ * the files of its layers. Throws FAILED_PRECONDITION for what is no module that can be run here.
+ */
+export async function findModule(
+  { store, snapshots }: FindParts,
+  image: StoredImage,
+  command: readonly string[],
+  key: string,
+  options: PullOptions,
+): Promise<FoundModule> {
+  const layer = image.layers.find(({ mediaType }) => wasmLayers.includes(mediaType))
+  if (layer) {
+    const title = layer.annotations?.['org.opencontainers.image.title'] ?? 'module.wasm'
+    return { file: checkModule(store.blobFile(layer.digest), title), name: title, root: undefined }
+  }
+  const [entry] = command
+  if (entry === undefined) {
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      'neither the image nor the container says which module to run',
+    )
+  }
+  const root = await snapshots.prepare(image, key, options)
+  const file = join(root, new LayerPaths([root]).resolveWhole(entry))
+  return { file: checkModule(file, entry), name: entry, root }
+}
+
+/** WebAssembly core specification, "Binary Format, Modules"; component-model, "Binary": the layer tells them apart. */
+function checkModule(file: string, name: string): string {
+  const stats = lstatSync(file, { throwIfNoEntry: false })
+  if (!stats?.isFile()) throw new CriFailure('FAILED_PRECONDITION', `the image has no module ${name}`)
+  if (stats.size > maximumModuleBytes) {
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      `the module ${name} has more than ${maximumModuleBytes} bytes`,
+    )
+  }
+  const head = Buffer.alloc(8)
+  const handle = openSync(file, 'r')
+  readSync(handle, head)
+  closeSync(handle)
+  if (head.readUInt32BE(0) !== 0x0061736d) {
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      `${name} is no WebAssembly; see what the image was built from`,
+    )
+  }
+  if (head.readUInt16LE(6) === 1) {
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      `${name} is a component (WASI preview 2), which Node's WASI cannot run; use a handler with wasmtime or wasmedge, or build it as a module for wasm32-wasip1`,
+    )
+  }
+  if (head.readUInt32LE(4) !== 1) {
+    throw new CriFailure('FAILED_PRECONDITION', `${name} is WebAssembly of a version that is not known`)
+  }
+  return file
+}

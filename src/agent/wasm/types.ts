@@ -1,0 +1,19 @@
+/** What a process is told that runs a module. */
+export interface ModuleJob {
+  /** The file of the module. */
+  readonly module: string
+  /** The first is the name of the program. */
+  readonly arguments: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+  /** Folders of the machine by the names that the module has for them. */
+  readonly folders: Readonly<Record<string, string>>
+}
+
+/** A program that runs modules. */
+export interface WasmProgram {
+  /** The handler as pods name it: `wasm` is Node's own WASI. */
+  readonly handler: string
+  readonly kind: 'node' | 'wasmtime' | 'wasmedge'
+  /** Undefined: this process's own. */
+  readonly program?: string
+}
