@@ -69,7 +69,7 @@ import {
   type RegistryEvents,
   type RegistryParts,
 } from './registry/index.ts'
-import { runtimeFailures, runtimeRoutes } from './runtime/index.ts'
+import { runtimeFailures, runtimeRoutes, startNodeListener, type NodeListener } from './runtime/index.ts'
 import {
   findScan,
   packageRoutes,
@@ -102,6 +102,8 @@ export interface Product {
   /** The first administrator's password, if it was made up at this start. */
   readonly oneTimePassword: string | undefined
   start(): void
+  /** Opens the port of the nodes, and gives its number. */
+  listenToNodes(listen: { readonly host: string; readonly port: number }): Promise<number>
   stop(): Promise<void>
 }
 
@@ -219,23 +221,24 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
     ],
   })
 
+  const failureStatuses = {
+    ...kernelFailures,
+    ...httpFailures,
+    ...identityFailures,
+    ...registryFailures,
+    ...scanningFailures,
+    ...signingFailures,
+    ...baseImageFailures,
+    ...policyFailures,
+    ...promotionFailures,
+    ...gateFailures,
+    ...notificationFailures,
+    ...exceptionFailures,
+    ...runtimeFailures,
+  }
   const app = buildServer({
     log,
-    failureStatuses: {
-      ...kernelFailures,
-      ...httpFailures,
-      ...identityFailures,
-      ...registryFailures,
-      ...scanningFailures,
-      ...signingFailures,
-      ...baseImageFailures,
-      ...policyFailures,
-      ...promotionFailures,
-      ...gateFailures,
-      ...notificationFailures,
-      ...exceptionFailures,
-      ...runtimeFailures,
-    },
+    failureStatuses,
     identifyCaller: identity.identifyCaller,
   })
   await describeApi(app, version)
@@ -290,14 +293,22 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
   policyRoutes(app, { ...judging, identity, wake })
   promotionRoutes(app, { ...evidence, identity, events, registry, ...publicUrl })
   notificationRoutes(app, { ...notifications, identity, wake })
-  runtimeRoutes(app, { database, clock, identity, trustDays: settings.runtimeTrustDays })
+  const nodeParts = { database, clock, identity, trustDays: settings.runtimeTrustDays }
+  runtimeRoutes(app, nodeParts)
+  let nodeListener: NodeListener | undefined
 
   return {
     app,
     oneTimePassword,
     start: () => runner.start(),
+    async listenToNodes(listen) {
+      const names = settings.nodeHostNames
+      nodeListener = await startNodeListener({ ...nodeParts, log, failureStatuses, listen, names })
+      return nodeListener.port
+    },
     async stop() {
       await app.close()
+      await nodeListener?.close()
       await runner.stop()
       await registryDoor.close()
       vulnerabilities.close()

@@ -19,6 +19,11 @@ export async function serve(settings: Settings): Promise<void> {
       'It is shown this once. Change it with: pratique user password',
     )
   }
+  if (settings.nodeListen !== undefined) {
+    const [nodeHost, nodePort] = parseListen(settings.nodeListen, 'nodeListen (PRATIQUE_NODE_LISTEN)')
+    const nodesPort = await product.listenToNodes({ host: nodeHost, port: nodePort })
+    lines.push(`Nodes enrol and report at https://${nodeHost}:${nodesPort}`)
+  }
   process.stdout.write(`${lines.join('\n')}\n`)
   product.start()
   await new Promise<void>((resolve) => {
@@ -27,11 +32,11 @@ export async function serve(settings: Settings): Promise<void> {
   await product.stop()
 }
 
-function parseListen(listen: string): [host: string, port: number] {
+function parseListen(listen: string, name = 'listen (PRATIQUE_LISTEN)'): [host: string, port: number] {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(listen)
   const port = Number(match?.[3])
   if (!match || port > 65_535) {
-    throw new SettingsError(`listen (PRATIQUE_LISTEN) is ${JSON.stringify(listen)}; expected address:port`)
+    throw new SettingsError(`${name} is ${JSON.stringify(listen)}; expected address:port`)
   }
   return [(match[1] ?? match[2]) as string, port]
 }

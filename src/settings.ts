@@ -213,6 +213,18 @@ export const settingsTable = {
     'PRATIQUE_EXCEPTION_DAYS',
     'longest time that an exception may be asked for, in days',
   ),
+  nodeListen: setting(
+    Text,
+    undefined,
+    'PRATIQUE_NODE_LISTEN',
+    'address and port on which nodes enrol and report, by mutual TLS; none when not given',
+  ),
+  nodeHostNames: setting(
+    List,
+    [],
+    'PRATIQUE_NODE_HOST_NAMES',
+    'names and addresses by which nodes reach that port, for its certificate; those of the machine when not given',
+  ),
   runtimeTrustDays: setting(
     count(1, 365),
     7,
@@ -225,7 +237,8 @@ type Table = typeof settingsTable
 type Name = keyof Table
 type ValueOf<Key extends Name> = Table[Key] extends Setting<infer Schema> ? Static<Schema> : never
 
-type WithoutDefault = 'adminPassword' | 'publicUrl' | 'smtpHost' | 'smtpUser' | 'smtpPassword' | 'smtpFrom'
+type WithoutDefault =
+  'adminPassword' | 'publicUrl' | 'smtpHost' | 'smtpUser' | 'smtpPassword' | 'smtpFrom' | 'nodeListen'
 
 /** All settings with their values. */
 export type Settings = { readonly [Key in Exclude<Name, WithoutDefault>]: ValueOf<Key> } & {

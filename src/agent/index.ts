@@ -1,6 +1,13 @@
-/** What runs on a node: the verifier that containerd calls, and the doctor that looks for ways around it. */
-export { examineNode, machineAt } from './doctor/examine-node.ts'
+/** What runs on a node: the verifier that containerd calls, the doctor that looks for ways around it, and runtimes. */
+export { placesOf } from './agent-places.ts'
+export { examineNode } from './doctor/examine-node.ts'
+export { machineAt } from './doctor/machine-at.ts'
 export type { Check } from './doctor/types.ts'
 export type { Answer } from './judge-image.ts'
 export { readCredentials, readNodeConfig, trustFile, type Node } from './read-node.ts'
 export { verifyOnNode, type VerifierParts } from './verify-image.ts'
+export { examineRuntimes } from './runtimes/examine-runtimes.ts'
+export { readReports, writeReports } from './runtimes/known-reports.ts'
+export type { FoundRuntime } from './runtimes/report-runtimes.ts'
+export { runtimeClasses, writeRuntimeClasses, type RuntimeClass } from './runtimes/runtime-classes.ts'
+export { keepTrust } from './enrolment/refresh-trust.ts'

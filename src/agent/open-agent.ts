@@ -11,6 +11,10 @@ import { Clearance } from './clearance/open-clearance.ts'
 import { openVerifier } from './clearance/open-verifier.ts'
 import type { Backend } from './cri/backend.ts'
 import { serveCri } from './cri/serve-cri.ts'
+import { enrolmentFolder } from './enrolment/enrolment-folder.ts'
+import { fetchTrust, peekTrust } from './enrolment/fetch-trust.ts'
+import { startReporting } from './enrolment/report-node.ts'
+import { readEnrolment, ServerLink } from './enrolment/server-link.ts'
 import { nodeService } from './node-service.ts'
 import { openBackends, type OpenedBackend } from './open-backends.ts'
 import { normalizeHost } from './read-call.ts'
@@ -19,6 +23,9 @@ import { openRouter } from './router/open-router.ts'
 import { chooseHandler, isAtLeast } from './runtimes/choose-handler.ts'
 import { KnownRuntimes } from './runtimes/known-reports.ts'
 import { readNeed } from './runtimes/read-need.ts'
+
+/** A trust is fetched again this long before it ends. */
+const trustAheadMs = 3 * 86_400_000
 
 export interface AgentParts {
   /** `node.json`. */
@@ -78,18 +85,54 @@ export async function openAgent({ configPath, version, clock, log }: AgentParts)
   })
   const services = [nodeService(backend, clearance, log)]
   const door = await serveCri({ socket: places.socket, backend, log, services })
+  const reporting = startReports({
+    configPath,
+    config,
+    places,
+    clearance,
+    runtimes,
+    backend,
+    version,
+    clock,
+    log,
+  })
   return {
     places,
     clearance,
     runtimes,
     backend,
     async close() {
+      reporting?.close()
       await door.close()
       runtimes.close()
       await clearance.close()
       await backend.close()
     },
   }
+}
+
+interface ReportSurroundings extends Omit<Agent, 'close'>, AgentParts {
+  readonly config: NodeConfig
+}
+
+/** Tells the server of this node, where it has enrolled. */
+function startReports(parts: ReportSurroundings): { readonly close: () => void } | undefined {
+  const { configPath, config, places, clearance, clock } = parts
+  const folder = enrolmentFolder(configPath)
+  const enrolment = readEnrolment(folder)
+  if (!enrolment) return undefined
+  const link = new ServerLink(folder, enrolment)
+  return startReporting({
+    ...parts,
+    link,
+    folder,
+    stateFolder: places.state,
+    async refreshTrust(policyVersion) {
+      const kept = peekTrust({ configPath, config })
+      const isFresh = kept?.policyVersion === policyVersion && kept.expiresAt - clock.now() > trustAheadMs
+      if (!isFresh) await clearance.keepTrust(await fetchTrust(link, config))
+    },
+  })
 }
 
 function openClearance(configPath: string, { state }: Places, clock: Clock, log: Log): Clearance {

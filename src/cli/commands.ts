@@ -5,6 +5,7 @@ import { accessCommands } from './access-commands.ts'
 import { completionCommand } from './completion.ts'
 import { containerCommands } from './containers/container-commands.ts'
 import { exceptionCommands } from './exception-commands.ts'
+import { fleetCommands } from './fleet-commands.ts'
 import { imageCommands } from './image-commands.ts'
 import { maintenanceCommands } from './maintenance-commands.ts'
 import { nodeCommands } from './node-commands.ts'
@@ -45,6 +46,7 @@ export const commands: readonly ((program: Command, context: Context) => void)[]
   signerCommands,
   nodeCommands,
   runtimesCommands,
+  fleetCommands,
   containerCommands,
   exceptionCommands,
   accessCommands,

@@ -1,4 +1,3 @@
-import { renameSync, writeFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Check } from '../agent/index.ts'
@@ -7,6 +6,8 @@ import { version } from '../kernel/version.ts'
 import { trustPath } from '../runtime/wire.ts'
 import { basic, Client, CommandError, exitCodes, withQuery } from './client.ts'
 import type { Context } from './commands.ts'
+import { breakGlassCommand } from './break-glass-command.ts'
+import { enrolCommands } from './fleet-commands.ts'
 import { colour, print, printJson, wrap } from './print.ts'
 
 const defaultConfigPath = '/etc/pratique/node.json'
@@ -18,6 +19,8 @@ export function nodeCommands(program: Command, context: Context): void {
   serveCommand(node)
   verifyCommand(node)
   refreshCommand(node, context)
+  enrolCommands(node, context)
+  breakGlassCommand(node, context)
   doctorCommand(program, context)
 }
 
@@ -91,8 +94,7 @@ function refreshCommand(node: Command, context: Context): void {
     .command('refresh')
     .description('fetch the policy and the signers again; run it daily')
     .action(async () => {
-      const { readCredentials, readNodeConfig, trustFile } = await import('../agent/index.ts')
-      const { openTrust } = await import('../runtime/offline.ts')
+      const { keepTrust, readCredentials, readNodeConfig } = await import('../agent/index.ts')
       const path = configPath()
       const config = readNodeConfig(path)
       const account = readCredentials(path, config)
@@ -100,15 +102,12 @@ function refreshCommand(node: Command, context: Context): void {
         server: config.server,
         ...(account ? { authorization: basic(account.username, account.password) } : {}),
       })
-      const { registry, publicKeys } = config
+      const { registry } = config
       const insecure = String(config.server.startsWith('http:'))
       const answer = await client.raw('GET', withQuery(trustPath, { registry, insecure }))
       const bundle = Buffer.from(await answer.arrayBuffer())
       // Only what the verifier will believe takes the place of what it believes now.
-      const trust = await openTrust(bundle, { publicKeys, registry, now: Date.now() })
-      const target = trustFile(path, config)
-      writeFileSync(`${target}.new`, bundle, { mode: 0o644 })
-      renameSync(`${target}.new`, target)
+      const trust = await keepTrust({ configPath: path, config }, bundle, Date.now())
       const until = new Date(trust.expiresAt).toISOString()
       if (context.isJson()) return printJson({ policyVersion: trust.policyVersion, expiresAt: until })
       print(`Policy version ${trust.policyVersion} holds on this node until ${until}`)

@@ -432,6 +432,52 @@ export interface AdvisoryCoverageTable {
   end_of_life: string | null
 }
 
+/** Whoever signs the certificates of nodes; the newest signs, and those before are still believed. */
+export interface NodeAuthorityTable {
+  id: string
+  certificate_pem: string
+  private_key_pem: string
+  created_at: number
+}
+
+/** Leave to enrol one node. */
+export interface NodeTokenTable {
+  id: string
+  secret_hash: string
+  /** JSON object. */
+  labels: string
+  expires_at: number
+  used_at: number | null
+  created_by: string
+}
+
+export interface NodeTable {
+  id: string
+  name: string
+  /** JSON object. */
+  labels: string
+  enrolled_at: number
+  certificate_expires_at: number
+  last_seen_at: number | null
+  agent_version: string | null
+  /** JSON array of what the node says of its runtimes. */
+  runtimes: string
+  /** Number of the last event of its journal that is in the audit log. */
+  last_event: number
+}
+
+/** What a node said last that it runs. */
+export interface RunningContainerTable {
+  node_id: string
+  container: string
+  /** `namespace/name`. */
+  pod: string
+  repository: string
+  digest: string
+  handler: string
+  started_at: number
+}
+
 export interface Tables {
   project: ProjectTable
   user_account: UserTable
@@ -469,4 +515,8 @@ export interface Tables {
   manual_decision: ManualDecisionTable
   promotion: PromotionTable
   exception: ExceptionTable
+  node_authority: NodeAuthorityTable
+  node_token: NodeTokenTable
+  node: NodeTable
+  running_container: RunningContainerTable
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import type { ServerOptions as SecureServerOptions } from 'node:https'
 import fastify, { LogController, type FastifyInstance } from 'fastify'
 import { Failure, type FailureStatuses } from '../kernel/failure.ts'
 import type { Log } from '../kernel/log.ts'
@@ -14,6 +15,8 @@ export interface ServerParts<Caller> {
   readonly failureStatuses: FailureStatuses
   /** Works out who is calling. Throws a Failure for a credential that is not good. */
   identifyCaller(headers: IncomingHttpHeaders, peerAddress: string): Promise<Caller>
+  /** With TLS of our own, where no proxy is in front. */
+  readonly https?: SecureServerOptions
 }
 
 /** The server with its edge set up; subjects add their routes to it, then the caller listens. */
@@ -28,6 +31,7 @@ export function buildServer<Caller>(parts: ServerParts<Caller>): FastifyInstance
     routerOptions: { maxParamLength: 4096, ignoreTrailingSlash: false },
     http: { maxHeaderSize: 32 * 1024, headersTimeout: 20_000, requestTimeout: 0, keepAliveTimeout: 75_000 },
     forceCloseConnections: true,
+    ...(parts.https ? { https: parts.https } : {}),
   }) as unknown as FastifyInstance
   app.setErrorHandler(failureRenderer(parts.failureStatuses))
   app.setNotFoundHandler(async (request) => {

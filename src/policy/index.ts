@@ -21,12 +21,13 @@ export {
   mergeSignatures,
   stageOf,
 } from './levels/effective-policy.ts'
+export { mergeRunning } from './levels/merge-running.ts'
 export { scopesOfOrganisation, scopesOfProject, type Scope as PolicyScope } from './levels/scopes.ts'
 export type { EffectivePolicy, PolicyLevel, RuleSet } from './levels/types.ts'
 export { getStage, parsePolicy, type PolicyDocument, type Rules, type Stage } from './policy-document.ts'
 export type { ProjectDocument } from './project-document.ts'
 export { findEffectivePolicy, listProjectPolicies } from './project-policy.ts'
-export { createPullGate } from './pull-gate.ts'
+export { createPullGate, listUncleared } from './pull-gate.ts'
 export { judgePushedManifest } from './registry-events.ts'
 export { platformImages, resolveImage, type NamedImage } from './resolve-image.ts'
 export { policyRoutes, type PolicyParts } from './routes.ts'

@@ -77,7 +77,7 @@ function isOpen({ state, signedTags }: Standing): boolean {
 }
 
 async function standingOf(
-  { database, clock }: PullGateParts,
+  { database, clock }: Pick<PullGateParts, 'database' | 'clock'>,
   repository: RepositoryRef,
   target: PullTarget,
 ): Promise<Standing> {
@@ -115,6 +115,39 @@ function bindTag(
   if (allowedTags === null || kind !== 'manifest' || tag === undefined) return undefined
   const signedTags = JSON.parse(allowedTags) as string[]
   return signedTags.includes(tag) ? undefined : { signedTags }
+}
+
+/** An image of which a node says that it has it. */
+export interface HeldImage {
+  readonly repository: string
+  readonly digest: string
+}
+
+/**
+ * Which of these images could not be pulled now, and why: by the verdicts that decide pulls, so that what is said of a
+ * running image is what its next pull would be told. What is in no repository any more is not said to be bad.
+ */
+export async function listUncleared(
+  parts: Pick<PullGateParts, 'database' | 'clock'>,
+  images: readonly HeldImage[],
+): Promise<(HeldImage & { readonly reasons: readonly string[] })[]> {
+  const found: (HeldImage & { reasons: readonly string[] })[] = []
+  const unique = new Map(images.map((one) => [`${one.repository}@${one.digest}`, one]))
+  for (const image of unique.values()) {
+    const repository = await parts.database
+      .selectFrom('repository')
+      .select(['id', 'name'])
+      .where('name', '=', image.repository)
+      .executeTakeFirst()
+    if (!repository) continue
+    const digest = image.digest as Digest
+    const standing = await standingOf(parts, repository as RepositoryRef, { kind: 'manifest', digest })
+    if (standing.state === 'cleared' || standing.state === 'unknown') continue
+    const verdict = await findVerdict(parts.database, repository.id, digest)
+    const reasons = (verdict?.reasons ?? []).filter(countsAgainst).map(say)
+    found.push({ ...image, reasons: [standing.state, ...reasons] })
+  }
+  return found
 }
 
 async function refusal(

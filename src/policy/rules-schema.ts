@@ -57,6 +57,22 @@ const Signatures = Type.Object(
   closed,
 )
 
+/** How well a runtime separates what it runs from its machine, the weakest first. */
+export const isolationLevels = ['process', 'wasm-sandbox', 'user-space-kernel', 'virtual-machine'] as const
+
+/** What nodes have to hold while they run an image. */
+const Running = Type.Object(
+  {
+    /** The weakest runtime that may run it. */
+    isolation: Type.Optional(oneOf(isolationLevels)),
+    /** What becomes of its containers when it is no longer cleared. */
+    quarantined: Type.Optional(oneOf(['report', 'evict'] as const)),
+    /** How long somebody on a node may let it run although it is refused; only where the organisation says so. */
+    breakGlassHours: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 168 })),
+  },
+  closed,
+)
+
 /** What has to hold. A rule that is not named is not asked. */
 export const Rules = Type.Object(
   {
@@ -76,9 +92,12 @@ export const Rules = Type.Object(
     approvedBase: Type.Optional(Type.Boolean()),
     /** Who has to have signed the image, or attested what of it. */
     signatures: Type.Optional(Signatures),
+    /** What nodes have to hold while they run it. */
+    running: Type.Optional(Running),
   },
   closed,
 )
+export type RunningStatement = Static<typeof Running>
 export type Rules = Static<typeof Rules>
 export type SignatureStatement = Static<typeof Signatures>
 export type ClauseStatement = Static<typeof Clause>

@@ -2,11 +2,13 @@ import {
   canonicalJson,
   coversPattern,
   effectivePolicy,
+  mergeRunning,
   mergeSignatures,
   patternsMeet,
   scopesOfOrganisation,
   scopesOfProject,
   type PolicyDocument,
+  type PolicyLevel,
   type PolicyScope,
   type ProjectDocument,
 } from '../policy/index.ts'
@@ -33,17 +35,17 @@ export function collectScopes(documents: ScopeDocuments, repositories: readonly 
     ...scopesOfOrganisation(organisation),
     ...[...projects].flatMap(([project, document]) => scopesOfProject(project, document)),
   ]
-  const exact = (name: string): RuntimeScope => ({
-    repositories: name,
-    signatures: effectivePolicy({ organisation, project: (one) => projects.get(one) }, name).signatures,
-  })
+  const exact = (name: string): RuntimeScope => {
+    const policy = effectivePolicy({ organisation, project: (one) => projects.get(one) }, name)
+    return { repositories: name, signatures: policy.signatures, ...runningOf(policy.levels) }
+  }
   const named = unique(levels.map(({ pattern }) => pattern).filter((pattern) => !pattern.includes('*')))
   const cones = unique(['**', ...levels.map(({ pattern }) => coneOf(pattern))])
   const wide = dropRepeated(
-    cones.toSorted(bySpecificity).map((cone) => ({
-      repositories: cone,
-      signatures: mergeSignatures(levels.filter((level) => holdsIn(level, cone, [...named, ...cones]))),
-    })),
+    cones.toSorted(bySpecificity).map((cone) => {
+      const own = levels.filter((level) => holdsIn(level, cone, [...named, ...cones]))
+      return { repositories: cone, signatures: mergeSignatures(own), ...runningOf(own) }
+    }),
   )
   const isOwn = (scope: RuntimeScope): boolean => differs(scope, findScope(wide, scope.repositories))
   // A stage begins below its prefix: a repository with the bare name is none of its.
@@ -91,8 +93,15 @@ function dropRepeated(scopes: readonly RuntimeScope[]): RuntimeScope[] {
   })
 }
 
+function runningOf(levels: readonly PolicyLevel[]): Pick<RuntimeScope, 'running'> {
+  const running = mergeRunning(levels)
+  return running ? { running } : {}
+}
+
 function differs(left: RuntimeScope, right: RuntimeScope | undefined): boolean {
-  return canonicalJson(left.signatures ?? null) !== canonicalJson(right?.signatures ?? null)
+  const told = (scope?: RuntimeScope): string =>
+    canonicalJson([scope?.signatures ?? null, scope?.running ?? null])
+  return told(left) !== told(right)
 }
 
 function unique(items: readonly string[]): string[] {

@@ -2,3 +2,4 @@
 export { runtimeFailures, RuntimeFailure } from './failures.ts'
 export { runtimeRoutes, type RuntimeParts } from './routes.ts'
 export type { RuntimeScope, RuntimeTrust } from './types.ts'
+export { startNodeListener, type NodeListener } from './nodes/node-listener.ts'

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Identity } from '../identity/index.ts'
 import { bundleMediaType } from '../signing/index.ts'
 import { issueTrust, type IssueParts } from './issue-trust.ts'
+import { nodeRoutes } from './nodes/node-routes.ts'
 import { TrustQuery, trustPath } from './wire.ts'
 
 export interface RuntimeParts extends IssueParts {
@@ -10,6 +11,7 @@ export interface RuntimeParts extends IssueParts {
 
 /** What nodes fetch to verify by themselves. */
 export function runtimeRoutes(app: FastifyInstance, parts: RuntimeParts): void {
+  nodeRoutes(app, parts)
   app.get<{ Querystring: TrustQuery }>(
     trustPath,
     {

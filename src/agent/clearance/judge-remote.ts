@@ -28,15 +28,21 @@ export async function judgeRemote(configPath: string, question: Question, now: n
 async function judgeNamed(node: Node, image: ImageName, question: Question, now: number): Promise<Judgement> {
   const { config, trust } = node
   const isOurs = normalizeHost(image.host) === normalizeHost(config.registry)
-  const found = await findImage(node, image, question, isOurs)
   const scope = isOurs ? findScope(trust.scopes, image.repository) : undefined
-  const about = {
+  const asked = {
     name: image.name,
-    digest: found.digest,
     ...(scope?.running ? { running: scope.running satisfies RunningDemands } : {}),
     trustIssuedAt: trust.issuedAt,
     expiresAt: trust.expiresAt,
   }
+  let found: RemoteManifest
+  try {
+    found = await findImage(node, image, question, isOurs)
+  } catch (error) {
+    // What is asked of nodes is known all the same: glass may be broken for what the registry refuses.
+    return { ...asked, isAllowed: false, ...explain(error, question) }
+  }
+  const about = { ...asked, digest: found.digest }
   if (question.isRecheck) return { ...about, isAllowed: true, reason: 'the registry gives it out' }
   const timeoutMs = config.timeoutMs ?? 8_000
   const signal = AbortSignal.timeout(timeoutMs)

@@ -65,16 +65,19 @@ export class Clearance {
     const withdrawn = this.findWithdrawn(cleared)
     const { breakGlass } = cleared
     if (breakGlass && breakGlass.until > this.#now()) return cleared
-    if (withdrawn) {
-      const reason = `the server has withdrawn it: ${withdrawn.reasons.join('; ')}`
-      throw this.#refuse(reference, { isAllowed: false, name: cleared.name, reason })
-    }
     const judgement = await this.#parts.judge.judge({ reference, isRecheck: true })
     const isNewTrust = (judgement.trustIssuedAt ?? 0) > cleared.trustIssuedAt
-    if (breakGlass || (judgement.isAllowed && (isNewTrust || !this.#holds(cleared))))
-      return this.clear(reference)
-    if (judgement.isAllowed || (judgement.isUnknown && this.#holds(cleared))) return cleared
-    throw this.#refuse(reference, judgement)
+    if (!withdrawn) {
+      if (breakGlass || (judgement.isAllowed && (isNewTrust || !this.#holds(cleared))))
+        return this.clear(reference)
+      if (judgement.isAllowed || (judgement.isUnknown && this.#holds(cleared))) return cleared
+    }
+    const refused = withdrawn
+      ? { ...judgement, reason: `the server has withdrawn it: ${withdrawn.reasons.join('; ')}` }
+      : judgement
+    const permit = this.#permitFor(refused, cleared.digest)
+    if (permit) return this.#acceptBy(permit, refused, [])
+    throw this.#refuse(reference, withdrawn ? { ...refused, isUnknown: false } : refused)
   }
 
   /** What the server says of the images that are here; all that it said before is forgotten. */
@@ -100,6 +103,12 @@ export class Clearance {
       ...(breakGlass ? { reason: breakGlass.reason, by: breakGlass.by } : {}),
       ...detail,
     })
+  }
+
+  /** What the server signed anew for this node. Throws FAILED_PRECONDITION when it is not to be believed. */
+  async keepTrust(bundle: Buffer): Promise<void> {
+    const { isAllowed, reason } = await this.#parts.judge.keepTrust(bundle)
+    if (!isAllowed) throw new CriFailure('FAILED_PRECONDITION', reason)
   }
 
   async close(): Promise<void> {

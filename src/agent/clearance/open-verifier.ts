@@ -16,7 +16,8 @@ export interface VerifierOptions {
 export function openVerifier(options: VerifierOptions): Judge {
   const verifier = new Verifier(options)
   return {
-    judge: (question) => verifier.ask(question),
+    judge: (question) => verifier.ask({ question }, question.reference),
+    keepTrust: (bundle) => verifier.ask({ trust: bundle.toString('base64') }, 'the trust'),
     warm: () => verifier.warm(),
     close: async () => verifier.stop(),
   }
@@ -33,14 +34,14 @@ class Verifier {
     this.#options = { idleMs: 120_000, timeoutMs: 30_000, ...options }
   }
 
-  ask(question: Question): Promise<Judgement> {
+  ask(what: { readonly question: Question } | { readonly trust: string }, about: string): Promise<Judgement> {
     const child = this.warm()
     const id = ++this.#last
     const { configPath, timeoutMs } = this.#options
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.stop()
-        settle(unknown(question, `it was not judged within ${timeoutMs} ms`))
+        settle(unknown(about, `it was not judged within ${timeoutMs} ms`))
       }, timeoutMs)
       const settle = (judgement: Judgement): void => {
         clearTimeout(timer)
@@ -49,8 +50,8 @@ class Verifier {
         resolve(judgement)
       }
       this.#waiting.set(id, settle)
-      child.send({ id, configPath, question }, (error) => {
-        if (error) settle(unknown(question, `the verifier cannot be asked: ${error.message}`))
+      child.send({ id, configPath, ...what }, (error) => {
+        if (error) settle(unknown(about, `the verifier cannot be asked: ${error.message}`))
       })
     })
   }
@@ -95,6 +96,6 @@ function failed(reason: string): Judgement {
   return { isAllowed: false, isUnknown: true, name: '', reason }
 }
 
-function unknown({ reference }: Question, reason: string): Judgement {
-  return { ...failed(reason), name: reference }
+function unknown(about: string, reason: string): Judgement {
+  return { ...failed(reason), name: about }
 }

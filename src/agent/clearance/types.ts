@@ -33,6 +33,8 @@ export interface Question {
 /** Answers questions about images. Never throws: what goes wrong is a judgement that says what. */
 export interface Judge {
   readonly judge: (question: Question) => Promise<Judgement>
+  /** Puts a new trust in the place of the one that is kept, when it is one to be believed. */
+  readonly keepTrust: (bundle: Buffer) => Promise<Judgement>
   /** A pod is about to come: what judging needs may be made ready. */
   readonly warm: () => void
   readonly close: () => Promise<void>

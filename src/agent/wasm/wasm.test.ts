@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { buildImage, type BuiltImage } from '../../../test/fixtures/build-image.ts'
+import { wasmArtifact as artifactOf } from '../../../test/fixtures/wasm-artifact.ts'
 import { PlainRegistry } from '../../../test/fixtures/plain-registry.ts'
 import {
   growModule,
@@ -13,9 +14,7 @@ import {
   talkModule,
   trapModule,
 } from '../../../test/fixtures/wasm-modules.ts'
-import { digestOf, type Digest } from '../../kernel/digest.ts'
 import { openLog } from '../../kernel/log.ts'
-import { mediaTypes } from '../../kernel/media-types.ts'
 import type { Backend } from '../cri/backend.ts'
 import type { ContainerConfig, ContainerStatus, CriCalls, PodSandboxConfig } from '../cri/cri-types.ts'
 import { decode, encode, getCall, type CallName, type Loose } from '../cri/protocol.ts'
@@ -56,37 +55,6 @@ async function call<Name extends CallName>(
   const { requestType, responseType } = getCall(name)
   const context = { signal: new AbortController().signal }
   return decode(responseType, await wasm.call(name, encode(requestType, request as never), context))
-}
-
-/** CNCF, "Wasm OCI Artifact layout": the module is the layer. */
-function artifactOf(module: Buffer): BuiltImage {
-  const layer = { mediaType: 'application/wasm', digest: digestOf(module), size: module.length }
-  const config = Buffer.from(
-    JSON.stringify({
-      architecture: 'wasm',
-      os: 'wasip1',
-      layerDigests: [layer.digest],
-      created: layer.digest,
-    }),
-  )
-  const described = {
-    mediaType: 'application/vnd.wasm.config.v0+json',
-    digest: digestOf(config),
-    size: config.length,
-  }
-  const manifest = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: mediaTypes.ociManifest,
-      config: described,
-      layers: [layer],
-    }),
-  )
-  const blobs = new Map<Digest, Buffer>([
-    [layer.digest, module],
-    [described.digest, config],
-  ])
-  return { digest: digestOf(manifest), manifest, mediaType: mediaTypes.ociManifest, blobs, diffIds: [] }
 }
 
 async function pull(image: BuiltImage): Promise<string> {

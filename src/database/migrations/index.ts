@@ -14,6 +14,7 @@ import { coverage } from './0012-coverage.ts'
 import { signers } from './0013-signers.ts'
 import { projectPolicies } from './0014-project-policies.ts'
 import { ruleExceptions } from './0015-rule-exceptions.ts'
+import { nodes } from './0016-nodes.ts'
 
 /** Every change of the schema, in the order of their names. A released one is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -32,4 +33,5 @@ export const migrations: Record<string, Migration> = {
   '0013-signers': signers,
   '0014-project-policies': projectPolicies,
   '0015-rule-exceptions': ruleExceptions,
+  '0016-nodes': nodes,
 }

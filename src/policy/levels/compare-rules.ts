@@ -1,5 +1,11 @@
 import { severities } from '../../scanning/offline.ts'
-import type { ClauseStatement, Rules, SignatureStatement } from '../rules-schema.ts'
+import {
+  isolationLevels,
+  type ClauseStatement,
+  type Rules,
+  type RunningStatement,
+  type SignatureStatement,
+} from '../rules-schema.ts'
 import { signatureClaim } from '../../signing/offline.ts'
 import { modes, referenceBindings } from '../signatures/types.ts'
 
@@ -13,6 +19,7 @@ export interface Difference {
 export function findLooser(higher: Rules, lower: Rules): Difference[] {
   return [
     ...findLooserRules(higher, lower),
+    ...findLooserRunning(higher.running ?? {}, lower.running ?? {}),
     ...(lower.signatures ? findLooserSignatures(higher.signatures ?? {}, lower.signatures) : []),
   ]
 }
@@ -29,6 +36,21 @@ function findLooserRules(higher: Rules, lower: Rules): Difference[] {
   if (isMore(mostHere, most)) found.push(differ('unknownFiles max', mostHere, most))
   const [oldest, oldestHere] = [higher.databaseAge?.maxDays, lower.databaseAge?.maxDays]
   if (isMore(oldestHere, oldest)) found.push(differ('databaseAge maxDays', oldestHere, oldest))
+  return found
+}
+
+function findLooserRunning(higher: RunningStatement, lower: RunningStatement): Difference[] {
+  const found: Difference[] = []
+  const [level, levelHere] = [higher.isolation, lower.isolation]
+  if (level && levelHere && isolationLevels.indexOf(levelHere) < isolationLevels.indexOf(level)) {
+    found.push(differ('running isolation', levelHere, level))
+  }
+  if (higher.quarantined === 'evict' && lower.quarantined === 'report') {
+    found.push(differ('running quarantined', 'report', 'evict'))
+  }
+  if (isMore(lower.breakGlassHours, higher.breakGlassHours)) {
+    found.push(differ('running breakGlassHours', lower.breakGlassHours, higher.breakGlassHours))
+  }
   return found
 }
 

@@ -75,6 +75,8 @@ const rules = sparse<Rules>({
   databaseAge: fc.record({ maxDays: fc.integer({ min: 0, max: 3 }) }),
   approvedBase: fc.boolean(),
   signatures: statement,
+  // What nodes are asked has tests of its own.
+  running: fc.constant({}),
 })
 
 const path = fc

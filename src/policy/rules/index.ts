@@ -15,7 +15,7 @@ import { unknownFiles } from './unknown-files.ts'
 export type Rule = (rules: Rules, evidence: Evidence) => RuleOutcome | undefined
 
 /** By the name under which a policy asks for it. */
-const all: Readonly<Record<Exclude<keyof Rules, 'signatures'>, Rule>> = {
+const all: Readonly<Record<Exclude<keyof Rules, 'signatures' | 'running'>, Rule>> = {
   scanned,
   unknownFiles,
   findings,

@@ -61,7 +61,10 @@ test('every format that the command line offers can be written, and no other', (
     runtimeExports.map(({ name }) => name),
     Object.keys(exportFormats),
   )
-  assert.throws(() => getRuntimeExport('docker'), /there is no export "docker"; there are agent, containers, crio/)
+  assert.throws(
+    () => getRuntimeExport('docker'),
+    /there is no export "docker"; there are agent, containers, crio/,
+  )
 })
 
 test('no exported path leaves the folder, and no note is empty', () => {

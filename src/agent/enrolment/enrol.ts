@@ -1,0 +1,109 @@
+import { generateKeyPairSync, webcrypto } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { NodeCertificate } from '../../runtime/wire.ts'
+import { CriFailure } from '../cri/failures.ts'
+import {
+  enrolmentFiles,
+  fetchAuthority,
+  readEnrolment,
+  sendTo,
+  writeWhole,
+  type Enrolment,
+  type ServerLink,
+} from './server-link.ts'
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+
+export interface EnrolOptions {
+  /** `https://host:port` of the port of the nodes. */
+  readonly server: string
+  /** As `pratique node token create` printed it: a secret, and the fingerprint of the server's authority. */
+  readonly token: string
+  readonly name: string
+  readonly folder: string
+}
+
+/** Enrols this node: makes a key, which stays here, and has it certified. Throws `CriFailure`. */
+export async function enrol({ server, token, name, folder }: EnrolOptions): Promise<Enrolment> {
+  const [, fingerprint] = /^[A-Za-z0-9_-]{43}\.([0-9a-f]{64})$/.exec(token) ?? []
+  if (fingerprint === undefined)
+    throw new CriFailure('INVALID_ARGUMENT', 'that is no token of pratique node token create')
+  if (!URL.canParse(server) || new URL(server).protocol !== 'https:') {
+    throw new CriFailure('INVALID_ARGUMENT', `${server} is no https address of the port of the nodes`)
+  }
+  const before = readEnrolment(folder)
+  if (before)
+    throw new CriFailure(
+      'ALREADY_EXISTS',
+      `this node is enrolled as ${before.name} at ${before.server}; remove ${folder} to enrol it anew`,
+    )
+  const ca = await fetchAuthority(server, fingerprint)
+  const { request, key } = await makeRequest(name)
+  const answer = await sendTo(server, 'POST', '/node/v1/enrol', { token, name, request }, { ca })
+  return keep(folder, server, JSON.parse(answer.toString()) as NodeCertificate, key)
+}
+
+/** A new key and certificate in place of those that are kept. */
+export async function renew(link: ServerLink, folder: string): Promise<Enrolment> {
+  const { request, key } = await makeRequest(link.enrolment.name)
+  const renewed = keep(
+    folder,
+    link.enrolment.server,
+    await link.post<NodeCertificate>('/node/v1/renew', { request }),
+    key,
+  )
+  link.reload()
+  return renewed
+}
+
+/** PKCS#10 (RFC 2986), signed with the key that it is for. */
+async function makeRequest(name: string): Promise<{ readonly request: string; readonly key: string }> {
+  const x509 = await openX509()
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const request = await x509.Pkcs10CertificateRequestGenerator.create(
+    {
+      name: `CN=${name}`,
+      signingAlgorithm: algorithm,
+      keys: {
+        privateKey: await webcrypto.subtle.importKey(
+          'pkcs8',
+          privateKey.export({ type: 'pkcs8', format: 'der' }),
+          algorithm,
+          true,
+          ['sign'],
+        ),
+        publicKey: await webcrypto.subtle.importKey(
+          'spki',
+          publicKey.export({ type: 'spki', format: 'der' }),
+          algorithm,
+          true,
+          ['verify'],
+        ),
+      },
+    },
+    webcrypto,
+  )
+  return {
+    request: request.toString('pem'),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+  }
+}
+
+/** The enrolment is written last: without it there is none, whatever else lies there. */
+function keep(folder: string, server: string, certified: NodeCertificate, key: string): Enrolment {
+  const { id, name, certificate, authorities, expiresAt } = certified
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  writeWhole(join(folder, enrolmentFiles.key), key, 0o600)
+  writeWhole(join(folder, enrolmentFiles.certificate), certificate, 0o644)
+  writeWhole(join(folder, enrolmentFiles.authorities), authorities.join('\n'), 0o644)
+  const enrolment = { server, id, name, expiresAt }
+  writeWhole(join(folder, enrolmentFiles.enrolment), JSON.stringify(enrolment, null, 2), 0o644)
+  return enrolment
+}
+
+/** Large, and seldom needed. It looks for what describes classes before it is loaded. */
+async function openX509() {
+  await import('reflect-metadata')
+  return import('@peculiar/x509')
+}

@@ -1,0 +1,40 @@
+import type { Clearance } from '../clearance/open-clearance.ts'
+import { encode } from '../cri/protocol.ts'
+import type { ReportParts, RunningHere } from './report-node.ts'
+
+const graceSeconds = 30
+
+/** What the policy wants off the node: its image is withdrawn, and the policy says so; what glass was broken for stays. */
+export function findEvictable(running: readonly RunningHere[], clearance: Clearance): readonly RunningHere[] {
+  return running.filter(
+    ({ cleared }) =>
+      cleared.running?.quarantined === 'evict' &&
+      !cleared.breakGlass &&
+      clearance.findWithdrawn(cleared) !== undefined,
+  )
+}
+
+/**
+ * Stops one container, asked first and killed after its grace. One each report and no more: a service of several
+ * replicas has time to come up elsewhere, and whoever drains the node is not overtaken. The kubelet cannot start it
+ * again, as its image is refused.
+ */
+export async function evictOne(
+  { backend, clearance, clock, log }: Pick<ReportParts, 'backend' | 'clearance' | 'clock' | 'log'>,
+  evictable: readonly RunningHere[],
+): Promise<void> {
+  const [first] = evictable
+  if (!first) return
+  const { report, cleared } = first
+  const image = `${cleared.name}@${cleared.digest}`
+  log.warn(
+    { pod: report.pod, image, left: evictable.length - 1 },
+    'a container is stopped as its image is no longer cleared',
+  )
+  clearance.journal.append('evicted', clock.now(), { image, pod: report.pod, container: report.container })
+  await backend.call(
+    'StopContainer',
+    encode('StopContainerRequest', { containerId: report.container, timeout: graceSeconds }),
+    { signal: AbortSignal.timeout((graceSeconds + 30) * 1_000) },
+  )
+}
