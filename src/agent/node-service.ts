@@ -54,19 +54,21 @@ const write = (name: string) => (message: object) => {
   const type = namespace.lookupType(name)
   return Buffer.from(type.encode(type.fromObject(message)).finish())
 }
-const read = (name: string) => (bytes: Buffer) => {
-  const type = namespace.lookupType(name)
-  return type.toObject(type.decode(bytes), { defaults: true, longs: Number })
-}
+const read =
+  (name: string) =>
+  (bytes: Buffer): never => {
+    const type = namespace.lookupType(name)
+    return type.toObject(type.decode(bytes), { defaults: true, longs: Number }) as never
+  }
 
 const definition: grpc.MethodDefinition<NodePullRequest, Partial<NodePullEvent>> = {
   path,
   requestStream: false,
   responseStream: true,
   requestSerialize: write('PullRequest'),
-  requestDeserialize: read('PullRequest') as (bytes: Buffer) => NodePullRequest,
+  requestDeserialize: read('PullRequest'),
   responseSerialize: write('PullEvent'),
-  responseDeserialize: read('PullEvent') as (bytes: Buffer) => NodePullEvent,
+  responseDeserialize: read('PullEvent'),
 }
 
 /** The service, over the router and what has been cleared. */
@@ -133,7 +135,7 @@ export async function* pullThroughAgent(
     const stream = client.makeServerStreamRequest(
       path,
       definition.requestSerialize,
-      read('PullEvent') as (bytes: Buffer) => NodePullEvent,
+      read('PullEvent'),
       request,
     )
     for await (const event of stream as AsyncIterable<NodePullEvent>) yield event

@@ -1,201 +1,144 @@
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Option, type Command } from 'commander'
-import type { FoundRuntime, RuntimeClass } from '../agent/index.ts'
+import type { Command } from 'commander'
+import type { FoundRuntime } from '../agent/index.ts'
+import type { NodeBody } from '../runtime/wire.ts'
 import { CommandError } from './client.ts'
 import type { Context } from './commands.ts'
-import { colour, formatBytes, formatTable, print, printJson, wrap } from './print.ts'
+import { formatBytes, formatTable, print, printJson, wrap } from './print.ts'
 
 const defaultConfigPath = '/etc/pratique/node.json'
 
 interface LookOptions {
-  readonly config?: string
-  readonly probe?: 'programs' | 'pods' | true
+  readonly probe?: boolean
+  readonly pods?: boolean
+  readonly fleet?: boolean
 }
 
-interface ExportOptions {
-  readonly config?: string
-  readonly out?: string
-  readonly handler?: readonly string[]
-  readonly prefix?: string
-  readonly nodeSelector?: readonly string[]
-  readonly force?: boolean
-}
-
-/** `pratique runtimes`: what this node can run containers with, and how well. */
+/** `pratique runtimes`: what this node, or every enrolled one, can run containers with, and how well each isolates. */
 export function runtimesCommands(program: Command, context: Context): void {
-  const runtimes = program
-    .command('runtimes')
-    .description('show what this node can run containers with, and how well')
-    .option('--config <file>', `node.json (${defaultConfigPath})`)
-    .addOption(
-      new Option('--probe [what]', 'try and measure: programs, or empty pods on CRI runtimes too')
-        .choices(['programs', 'pods'])
-        .preset('programs'),
-    )
-    .action(async (options: LookOptions) => {
-      const found = await lookAtRuntimes(options)
-      if (context.isJson()) printJson({ runtimes: found })
-      else showRuntimes(found)
-    })
+  const runtimes = program.command('runtimes').description('runtimes of this node, and of all nodes')
   runtimes
-    .command('export')
-    .description('write a RuntimeClass for each runtime of this node, with what it was measured to take')
-    .option('--config <file>', `node.json (${defaultConfigPath})`)
-    .option('--out <folder>', 'write a file for each; otherwise all go to standard output')
-    .option('--handler <name...>', 'only these')
-    .option('--prefix <text>', 'put this in front of the names of the objects')
-    .option('--node-selector <label=value...>', 'only nodes with these labels have the runtimes')
-    .option('--force', 'overwrite files that are there')
-    .action(async (options: ExportOptions) => exportRuntimes(options, context))
+    .command('list', { isDefault: true })
+    .description('handlers with their isolation, and what was measured of them')
+    .option('--probe', 'try each program, and measure it; needs root')
+    .option('--pods', 'the same, and an empty pod on each daemon')
+    .option('--fleet', 'nodes and their runtimes, as the server knows them')
+    .action(async ({ probe = false, pods = false, fleet = false }: LookOptions) => {
+      if (fleet) return showFleet(context)
+      const found = await look(pods ? 'pods' : probe ? 'programs' : undefined)
+      if (context.isJson()) return printJson(found)
+      print(
+        formatTable(found, [
+          { title: 'HANDLER', value: ({ handler }) => handler },
+          { title: 'BY', value: ({ runtime, backend }) => `${runtime} in ${backend}`, isWide: true },
+          { title: 'ISOLATION', value: ({ isolation }) => isolation ?? 'unknown' },
+          { title: 'STATE', value: ({ state }) => state },
+          {
+            title: 'START',
+            value: ({ startMs }) => (startMs === undefined ? '' : `${Math.round(startMs)} ms`),
+          },
+          {
+            title: 'MEMORY',
+            value: ({ memoryBytes }) => (memoryBytes === undefined ? '' : formatBytes(memoryBytes)),
+          },
+        ]),
+      )
+      for (const { handler, why } of found) if (why) print(wrap(`${handler}: ${why}`, '  '))
+    })
+  exportCommand(runtimes)
 }
 
-/** Asks the daemons and looks at the programs; what is measured is kept for the agent and for the next time. */
-async function lookAtRuntimes({ config, probe }: LookOptions): Promise<readonly FoundRuntime[]> {
-  const agent = await import('../agent/index.ts')
-  const path = config ?? process.env['PRATIQUE_NODE_CONFIG'] ?? defaultConfigPath
-  const settings = existsSync(path) ? agent.readNodeConfig(path).agent : undefined
-  if (!existsSync(path) && config !== undefined) throw new CommandError(`there is no ${config}`)
-  const kept = join(agent.placesOf(settings).state, 'runtimes.json')
-  const found = await agent.examineRuntimes(settings, {
-    machine: agent.machineAt('/', { now: Date.now() }),
+async function look(probe: 'programs' | 'pods' | undefined): Promise<readonly FoundRuntime[]> {
+  const { examineRuntimes, machineAt, readNodeConfig, readReports } = await import('../agent/index.ts')
+  const { placesOf } = await import('../agent/serve.ts')
+  const path = process.env['PRATIQUE_NODE_CONFIG'] ?? defaultConfigPath
+  const config = findConfig(readNodeConfig, path)
+  const file = join(placesOf(config?.agent).state, 'runtimes.json')
+  const found = await examineRuntimes(config?.agent, {
+    machine: machineAt('/', { now: Date.now() }),
     clock: { now: Date.now },
-    before: agent.readReports(kept),
-    probe: probe === true ? 'programs' : probe,
+    before: readReports(file),
+    probe,
   })
-  if (probe !== undefined) keep(() => agent.writeReports(kept, found))
+  // The agent takes over what was measured.
+  if (probe !== undefined) keep(file, found)
   return found
 }
 
-/** Whoever only looks need not be able to write. */
-function keep(write: () => void): void {
+/** A machine that is no node yet has runtimes all the same. */
+function findConfig<Config>(read: (path: string) => Config, path: string): Config | undefined {
   try {
-    write()
-  } catch (error) {
-    const why = `what was measured is not kept: ${(error as Error).message}; it is kept where an agent has its state`
-    process.stderr.write(`${wrap(why)}\n`)
+    return read(path)
+  } catch {
+    return undefined
   }
 }
 
-const marks = { works: 'green', broken: 'red', untried: 'yellow' } as const
+function keep(file: string, found: readonly FoundRuntime[]): void {
+  try {
+    mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 })
+    writeFileSync(`${file}.new`, JSON.stringify(found, null, 2))
+    renameSync(`${file}.new`, file)
+  } catch (error) {
+    process.stderr.write(`pratique: what was measured is not kept: ${(error as Error).message}\n`)
+  }
+}
 
-function showRuntimes(found: readonly FoundRuntime[]): void {
+async function showFleet(context: Context): Promise<void> {
+  const { items } = await context.client().get<{ items: NodeBody[] }>('/api/v1/nodes')
+  if (context.isJson()) return printJson(items)
+  const handlers = [
+    ...new Set(items.flatMap(({ runtimes }) => runtimes.map(({ handler }) => handler))),
+  ].toSorted()
+  const cell = ({ runtimes }: NodeBody, handler: string): string => {
+    const found = runtimes.find((one) => one.handler === handler)
+    if (!found) return '-'
+    return found.state === 'broken'
+      ? 'BROKEN'
+      : found.startMs === undefined
+        ? found.state
+        : `${Math.round(found.startMs)} ms`
+  }
   print(
-    formatTable(found, [
-      { title: 'HANDLER', value: ({ handler }) => handler },
-      { title: 'BACKEND', value: ({ backend }) => backend, isWide: true },
-      {
-        title: 'RUNTIME',
-        value: ({ runtime, version = '' }) => `${runtime} ${version}`.trim(),
+    formatTable(items, [
+      { title: 'NODE', value: ({ name }) => name, isWide: true },
+      ...handlers.map((handler) => ({
+        title: handler,
+        value: (node: NodeBody) => cell(node, handler),
         isWide: true,
-      },
-      { title: 'ISOLATION', value: ({ isolation }) => isolation ?? 'unknown' },
-      { title: 'STATE', value: ({ state }) => state },
-      { title: 'START', value: ({ startMs }) => (startMs === undefined ? '-' : `${Math.round(startMs)} ms`) },
-      {
-        title: 'MEMORY',
-        value: ({ memoryBytes }) => (memoryBytes === undefined ? '-' : formatBytes(memoryBytes)),
-      },
+      })),
     ]),
   )
-  for (const { handler, state, why } of found) {
-    if (why === undefined) continue
-    print('')
-    print(wrap(`${state} ${handler}: ${why}`, '  ').slice(2).replace(state, colour(marks[state], state)))
-  }
-  if (found.some(({ measuredAt, state }) => measuredAt === undefined && state === 'untried')) {
-    print('')
-    print(wrap('untried: pratique runtimes --probe runs a tiny program in each, and measures it.'))
-  }
 }
 
-async function exportRuntimes(options: ExportOptions, context: Context): Promise<void> {
-  const { runtimeClasses, writeRuntimeClasses } = await import('../agent/index.ts')
-  const found = await lookAtRuntimes(options)
-  const { prefix = '', nodeSelector = [] } = options
-  // Names of objects are DNS subdomains (Kubernetes, "Object Names and IDs").
-  if (!/^([a-z0-9][-.a-z0-9]{0,60})?$/.test(prefix)) {
-    throw new CommandError('--prefix takes lower case letters, digits, dots and hyphens, such as acme-')
-  }
-  const classes = runtimeClasses(selectHandlers(found, options.handler), {
-    prefix,
-    nodeSelector: Object.fromEntries(nodeSelector.map(readLabel)),
-  })
-  if (options.out !== undefined)
-    writeClasses(options.out, classes, writeRuntimeClasses, options.force === true)
-  if (context.isJson()) return printJson({ runtimeClasses: classes })
-  if (options.out === undefined) process.stdout.write(writeRuntimeClasses(classes))
-  else for (const one of classes) print(join(options.out, fileOf(one)))
-  tellWhatIsMissing(found, classes, nodeSelector.length > 0)
+interface ExportOptions {
+  readonly out?: string
+  readonly nodeSelector?: readonly string[]
+  readonly prefix?: string
 }
 
-function selectHandlers(
-  found: readonly FoundRuntime[],
-  names: readonly string[] | undefined,
-): readonly FoundRuntime[] {
-  if (!names) return found
-  const unknown = names.find((name) => !found.some(({ handler }) => handler === name))
-  if (unknown !== undefined) {
-    const there = found.map(({ handler }) => handler).join(', ')
-    throw new CommandError(`there is no handler ${unknown} on this node; there are ${there}`)
-  }
-  return found.filter(({ handler }) => names.includes(handler))
+function exportCommand(runtimes: Command): void {
+  runtimes
+    .command('export')
+    .description('RuntimeClass objects for Kubernetes, with what was measured as overhead')
+    .option('--out <file>', 'where to write; standard output when not given')
+    .option('--node-selector <name=value...>', 'labels of the nodes that have these runtimes')
+    .option('--prefix <text>', 'in front of the names of the objects', '')
+    .action(async ({ out, nodeSelector = [], prefix = '' }: ExportOptions) => {
+      const { runtimeClasses, writeRuntimeClasses } = await import('../agent/index.ts')
+      const labels = Object.fromEntries(nodeSelector.map(readLabel))
+      const text = writeRuntimeClasses(
+        runtimeClasses(await look(undefined), { nodeSelector: labels, prefix }),
+      )
+      if (out === undefined) return void process.stdout.write(text)
+      writeFileSync(out, text)
+      print(out)
+    })
 }
 
-/** Kubernetes, "Labels and Selectors". */
-function readLabel(text: string): [string, string] {
-  const [, label, value] =
-    /^((?:[a-z0-9.-]{1,253}\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)=([A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?|)$/.exec(
-      text,
-    ) ?? []
-  if (label === undefined || value === undefined) {
-    throw new CommandError(`--node-selector takes label=value, not ${text}`)
-  }
-  return [label, value]
-}
-
-function fileOf({ metadata }: RuntimeClass): string {
-  return `runtimeclass-${metadata.name}.yaml`
-}
-
-function writeClasses(
-  folder: string,
-  classes: readonly RuntimeClass[],
-  write: (classes: readonly RuntimeClass[]) => string,
-  isForced: boolean,
-): void {
-  const there = classes.map((one) => join(folder, fileOf(one))).filter((path) => existsSync(path))
-  if (there.length > 0 && !isForced) {
-    throw new CommandError(`${there.join(', ')}: there already; overwrite with --force`)
-  }
-  mkdirSync(folder, { recursive: true })
-  for (const one of classes) {
-    const path = join(folder, fileOf(one))
-    writeFileSync(`${path}.new`, write([one]))
-    renameSync(`${path}.new`, path)
-  }
-}
-
-/** On standard error, as standard output may go straight to the cluster. */
-function tellWhatIsMissing(
-  found: readonly FoundRuntime[],
-  classes: readonly RuntimeClass[],
-  hasSelector: boolean,
-): void {
-  const broken = found.filter(({ state }) => state === 'broken').map(({ handler }) => handler)
-  const unmeasured = found
-    .filter(
-      ({ handler, measuredAt }) => measuredAt === undefined && classes.some((one) => one.handler === handler),
-    )
-    .map(({ handler }) => handler)
-  const notes = [
-    ...(broken.length > 0 ? [`left out, as they do not work here: ${broken.join(', ')}`] : []),
-    ...(unmeasured.length > 0
-      ? [`without overhead, as they were not measured (pratique runtimes --probe): ${unmeasured.join(', ')}`]
-      : []),
-    ...(hasSelector
-      ? []
-      : ['without --node-selector, pods may be sent to nodes that do not have the runtime']),
-  ]
-  for (const note of notes) process.stderr.write(`- ${wrap(note, '  ').slice(2)}\n`)
+function readLabel(text: string): readonly [string, string] {
+  const at = text.indexOf('=')
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)]
+  throw new CommandError(`--node-selector takes name=value, not ${text}`)
 }

@@ -10,7 +10,8 @@ import { makeNode, signTrust, writeFiles, type TestNode } from '../../../test/fi
 import { parseDuration } from './check-containerd.ts'
 import { readContainerdConfig } from './containerd-config.ts'
 import { isAtLeastAsStrict, lookUp, readContainersPolicy } from './containers-policy.ts'
-import { examineNode, machineAt } from './examine-node.ts'
+import { examineNode } from './examine-node.ts'
+import { machineAt } from './machine-at.ts'
 import type { Check, Machine } from './types.ts'
 
 const now = Date.UTC(2026, 10, 26)

@@ -1,13 +1,9 @@
-import { execFile } from 'node:child_process'
-import { nodeConfigPath } from '../../runtime/offline.ts'
 import { checkContainerd } from './check-containerd.ts'
 import { checkContainers } from './check-containers.ts'
 import { checkCrio } from './check-crio.ts'
 import { checkNode } from './check-node.ts'
+import { checkRuntimes } from './check-runtimes.ts'
 import { Report, type Check, type Machine } from './types.ts'
-
-const runMs = 5_000
-const maximumOutput = 4 * 1024 * 1024
 
 /** Looks for all that would let an image run without being verified. Changes nothing. */
 export async function examineNode(machine: Machine): Promise<Check[]> {
@@ -26,29 +22,5 @@ export async function examineNode(machine: Machine): Promise<Check[]> {
     )
     found.push(...report.checks)
   }
-  return [...node.checks, ...found]
-}
-
-/** This machine, or the files of another one under a folder. */
-export function machineAt(
-  root: string,
-  options: { now: number; nodeConfigPath?: string; ownerId?: number },
-): Machine {
-  const isThis = root === '/'
-  return {
-    root,
-    ownerId: options.ownerId ?? 0,
-    now: options.now,
-    nodeConfigPath: options.nodeConfigPath ?? nodeConfigPath,
-    // What is installed here says nothing of another root.
-    run: async (program, argv) => (isThis ? runProgram(program, argv) : undefined),
-  }
-}
-
-function runProgram(program: string, argv: readonly string[]): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    execFile(program, [...argv], { timeout: runMs, maxBuffer: maximumOutput }, (error, stdout) => {
-      resolve(error ? undefined : stdout)
-    })
-  })
+  return [...node.checks, ...found, ...checkRuntimes(machine, node.config)]
 }

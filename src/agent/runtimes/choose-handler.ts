@@ -18,21 +18,28 @@ export function chooseHandler<Report extends RuntimeReport>(
   reports: readonly Report[],
   { demanded, defaultHandler }: Choice = {},
 ): Report {
-  if (asked.handler) return getNamed(asked.handler, reports, demanded)
   const { need = {} } = asked
   const least = strongest(demanded, need.isolation === 'strong' ? 'user-space-kernel' : need.isolation)
+  if (asked.handler) return getNamed(asked.handler, reports, { demanded, least, need })
   if (!least && !need.performance && !need.isWasm) return getDefault(reports, defaultHandler)
-  const fitting = reports.filter(
-    (one) =>
-      one.state !== 'broken' &&
-      isAtLeast(one.isolation, least) &&
-      (need.isWasm ? one.isolation === 'wasm-sandbox' : one.isolation !== 'wasm-sandbox'),
-  )
+  const fitting = findFitting(reports, need, least)
   const [best] = need.isolation === 'strong' ? fitting.toSorted(byIsolation) : fitting.toSorted(bySpeed)
   if (best) return best
   throw new CriFailure(
     'FAILED_PRECONDITION',
-    `no runtime of this node is ${tell(need, least)}: ${list(reports)}. ${remedy(need, least)}`,
+    `no runtime of this node is ${tell(need, least)}: ${list(reports)}. ${remedy(need, least, reports)}`,
+  )
+}
+
+/** What an image of a program needs, a Wasm sandbox cannot give, and the other way round. */
+function findFitting<Report extends RuntimeReport>(
+  reports: readonly Report[],
+  { isWasm = false }: Need,
+  least: IsolationLevel | undefined,
+): Report[] {
+  return reports.filter(
+    ({ state, isolation }) =>
+      state !== 'broken' && isAtLeast(isolation, least) && (isolation === 'wasm-sandbox') === isWasm,
   )
 }
 
@@ -41,25 +48,37 @@ export function isAtLeast(level: IsolationLevel | undefined, least: IsolationLev
   return level !== undefined && isolationLevels.indexOf(level) >= isolationLevels.indexOf(least)
 }
 
+interface Bounds {
+  readonly demanded?: IsolationLevel | undefined
+  readonly least?: IsolationLevel | undefined
+  readonly need?: Need
+}
+
+/** A pod that names a handler and needs something as well gets both, or nothing. */
 function getNamed<Report extends RuntimeReport>(
   handler: string,
   reports: readonly Report[],
-  demanded: IsolationLevel | undefined,
+  { demanded, least, need = {} }: Bounds,
 ): Report {
   const found = reports.find((one) => one.handler === handler)
-  if (!found) {
-    const names = reports.map((one) => one.handler)
-    const nearest = names.length > 0 ? closest(handler, names) : ''
-    const hint = distance(handler, nearest) <= 3 && nearest !== '' ? `; did you mean ${nearest}?` : ''
-    throw new CriFailure(
-      'NOT_FOUND',
-      `there is no runtime handler ${handler} on this node: ${list(reports)}${hint}`,
-    )
-  }
-  if (isAtLeast(found.isolation, demanded)) return found
+  if (!found) throw notFound(handler, reports)
+  const isFit = isAtLeast(found.isolation, least)
+  if (isFit && (!need.isWasm || found.isolation === 'wasm-sandbox')) return found
+  const who = least !== undefined && least === demanded ? 'the policy' : 'the pod'
+  const what = isFit ? 'a runtime for Wasm' : `isolation by ${least} or better`
   throw new CriFailure(
     'FAILED_PRECONDITION',
-    `the policy asks for ${demanded}, and the handler ${handler} isolates by ${found.isolation ?? 'what is not known'}: ${list(reports)}`,
+    `${who} asks for ${what}, and the handler ${handler} isolates by ${found.isolation ?? 'what is not known'}: ${list(reports)}. ${remedy(need, least, reports)}`,
+  )
+}
+
+function notFound(handler: string, reports: readonly RuntimeReport[]): CriFailure {
+  const names = reports.map((one) => one.handler)
+  const nearest = names.length > 0 ? closest(handler, names) : ''
+  const hint = nearest !== '' && distance(handler, nearest) <= 3 ? `; did you mean ${nearest}?` : ''
+  return new CriFailure(
+    'NOT_FOUND',
+    `there is no runtime handler ${handler} on this node: ${list(reports)}${hint}`,
   )
 }
 
@@ -67,7 +86,7 @@ function getDefault<Report extends RuntimeReport>(
   reports: readonly Report[],
   defaultHandler: string | undefined,
 ): Report {
-  if (defaultHandler !== undefined) return getNamed(defaultHandler, reports, undefined)
+  if (defaultHandler !== undefined) return getNamed(defaultHandler, reports, {})
   const [first] = reports
   if (!first) throw new CriFailure('FAILED_PRECONDITION', 'no runtime was found; see pratique doctor node')
   return reports.find((one) => one.backend === first.backend && isDefaultOf(one)) ?? first
@@ -108,9 +127,17 @@ function list(reports: readonly RuntimeReport[]): string {
   return told.length > 0 ? `there are ${told.join(', ')}` : 'there is none'
 }
 
-function remedy({ isWasm }: Need, least: IsolationLevel | undefined): string {
-  if (isWasm) return 'Give the agent a backend of the kind wasm in node.json'
+function remedy(need: Need, least: IsolationLevel | undefined, reports: readonly RuntimeReport[]): string {
+  const names = findFitting(reports, need, least).map(({ handler }) => handler)
+  if (names.length > 0) return `Set runtimeClassName to ${names.join(' or ')}`
+  if (need.isWasm) {
+    return least !== undefined && !isAtLeast('wasm-sandbox', least)
+      ? `A Wasm sandbox is no ${least}: ask for less, or run it as a program in one`
+      : 'Give the agent a backend of the kind wasm in node.json'
+  }
+  const broken = reports.find(({ state, isolation }) => state === 'broken' && isAtLeast(isolation, least))
+  const mend = broken ? `, or mend ${broken.handler}: ${broken.why ?? 'see pratique runtimes'}` : ''
   return least === 'virtual-machine'
-    ? 'Install Kata Containers and give it a handler'
-    : 'Install gVisor (runsc) and give it a handler'
+    ? `Install Kata Containers and give it a handler${mend}`
+    : `Install gVisor (runsc) and give it a handler${mend}`
 }

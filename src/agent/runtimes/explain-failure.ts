@@ -17,13 +17,13 @@ const knownFailures: readonly KnownFailure[] = [
     pattern: /cgroups? in hybrid mode not supported|drop all controllers from cgroupv2/i,
     why: 'it refuses control groups of both versions at once',
     remedy:
-      'Boot with systemd.unified_cgroup_hierarchy=1, use a crun of 2024 or newer, or use runc; the embedded engine starts it without control groups of its own.',
+      'Use cgroup v2 alone (boot with systemd.unified_cgroup_hierarchy=1), or leave it no controller (/sys/fs/cgroup/unified/cgroup.controllers has to be empty), or use runc; the embedded engine starts it without control groups of its own.',
   },
   {
     cause: 'memlock',
     pattern: /RLIMIT_MEMLOCK/i,
     why: 'it may not raise the limit of locked memory (RLIMIT_MEMLOCK)',
-    remedy: 'Give the service LimitMEMLOCK=infinity and CAP_SYS_RESOURCE, or use a crun of 2024 or newer.',
+    remedy: 'Give the service LimitMEMLOCK=infinity and CAP_SYS_RESOURCE.',
   },
   {
     cause: 'missing-library',
@@ -79,7 +79,8 @@ const knownFailures: readonly KnownFailure[] = [
   },
   {
     cause: 'no-overlay',
-    pattern: /overlay[^\n]*(no such device|not supported|unknown filesystem|operation not permitted|invalid argument)/i,
+    pattern:
+      /overlay[^\n]*(no such device|not supported|unknown filesystem|operation not permitted|invalid argument)/i,
     why: 'the kernel gives it no overlay file system',
     remedy: 'Load the module overlay, and keep the state folder on ext4 or xfs (with ftype=1).',
   },
@@ -113,7 +114,8 @@ const knownFailures: readonly KnownFailure[] = [
     cause: 'not-permitted',
     pattern: /operation not permitted|permission denied/i,
     why: 'the kernel does not permit it',
-    remedy: 'Run as root with CAP_SYS_ADMIN, and look for rules of AppArmor, SELinux or seccomp in the journal.',
+    remedy:
+      'Run as root with CAP_SYS_ADMIN, and look for rules of AppArmor, SELinux or seccomp in the journal.',
   },
 ]
 

@@ -19,9 +19,7 @@ const usualSockets: readonly FoundDaemon[] = [
 
 /** The daemons whose sockets are there; whether they answer is another question. */
 export function findDaemons(machine: Pick<Machine, 'root'>): FoundDaemon[] {
-  return usualSockets.filter(
-    ({ socket }) => findStats(machine as Machine, socket)?.isSocket() === true,
-  )
+  return usualSockets.filter(({ socket }) => findStats(machine as Machine, socket)?.isSocket() === true)
 }
 
 /** What to tell of Docker Engine without cri-dockerd; undefined where nothing is to be told. */

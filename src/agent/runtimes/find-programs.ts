@@ -31,11 +31,16 @@ const usualFolders = [
   '/opt/containerd/bin',
   '/usr/libexec/crio',
   '/usr/lib/cri-o-runc/sbin',
+  '/var/lib/rancher/k3s/data/current/bin',
+  '/var/lib/rancher/rke2/bin',
+  '/snap/microk8s/current/bin',
 ] as const
 
-const lowLevel = ['runc', 'crun', 'crun-wasm', 'runsc', 'youki', 'kata-runtime', 'wasmedge', 'wasmtime'] as const
+const lowLevel = ['runc', 'crun', 'crun-wasm', 'runsc', 'youki', 'kata-runtime'] as const
 const shimName = /^containerd-shim-([a-z0-9]+(?:-[a-z0-9]+)*)-(v\d+)$/
 const maximumPrograms = 50
+
+type Describe = (machine: Machine, path: string) => Promise<RuntimeProgram | undefined>
 
 /**
  * The container runtimes that a machine has: each program once, the first of a name as a shell finds it. Programs of
@@ -43,6 +48,7 @@ const maximumPrograms = 50
  */
 export async function findPrograms(
   machine: Machine,
+  describe: Describe = describeProgram,
   path = process.env['PATH'] ?? '',
 ): Promise<RuntimeProgram[]> {
   const found = new Map<string, string>()
@@ -52,7 +58,7 @@ export async function findPrograms(
     }
   }
   const programs = [...found.values()].slice(0, maximumPrograms)
-  const described = await Promise.all(programs.map((one) => describeProgram(machine, one)))
+  const described = await Promise.all(programs.map((one) => describe(machine, one)))
   return described.flatMap((one) => one ?? [])
 }
 
@@ -70,6 +76,17 @@ function listPrograms(machine: Machine, folder: string): string[] {
 function isProgram(machine: Machine, path: string): boolean {
   const stats = findStats(machine, path)
   return stats?.isFile() === true && (stats.mode & 0o111) !== 0
+}
+
+/** Asks a program only when its file has changed, for whoever looks again and again. */
+export function describeOnce(): Describe {
+  const known = new Map<string, RuntimeProgram | undefined>()
+  return async (machine, path) => {
+    const { mtimeMs, size, ino } = findStats(machine, path) ?? {}
+    const key = [path, mtimeMs, size, ino].join(' ')
+    if (!known.has(key)) known.set(key, await describeProgram(machine, path))
+    return known.get(key)
+  }
 }
 
 /** A program as it describes itself; undefined for one of a kind that is not known. */

@@ -1,6 +1,10 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { AgentConfig } from '../../runtime/offline.ts'
+import { machineAt } from '../doctor/machine-at.ts'
+import { describeOnce, findPrograms, type RuntimeProgram } from './find-programs.ts'
+import { withMeasurements } from './keep-measurements.ts'
 import { reportRuntimes, type FoundRuntime, type ReportedBackend } from './report-runtimes.ts'
 
 /** A daemon may be changed at any time; one that is down is looked at more often. */
@@ -12,12 +16,17 @@ export interface KnownRuntimesOptions {
   /** Where they are kept for `pratique runtimes`. */
   readonly path: string
   readonly log: Log
+  /** What is installed. */
+  readonly findPrograms?: () => Promise<readonly RuntimeProgram[]>
 }
 
 /** The runtimes of this node as they were last seen, looked at again from time to time. */
 export class KnownRuntimes {
   readonly #backends: readonly ReportedBackend[]
   readonly #options: KnownRuntimesOptions
+  readonly #findPrograms: () => Promise<readonly RuntimeProgram[]>
+  /** Without what was measured. */
+  #found: readonly FoundRuntime[] = []
   #reports: readonly FoundRuntime[] = []
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -25,6 +34,9 @@ export class KnownRuntimes {
   private constructor(backends: readonly ReportedBackend[], options: KnownRuntimesOptions) {
     this.#backends = backends
     this.#options = options
+    const describe = describeOnce()
+    this.#findPrograms =
+      options.findPrograms ?? (() => findPrograms(machineAt('/', { now: Date.now() }), describe))
   }
 
   static async open(
@@ -48,18 +60,37 @@ export class KnownRuntimes {
 
   async refresh(): Promise<void> {
     clearTimeout(this.#timer)
-    const { handlers } = this.#options
-    const found = await reportRuntimes(this.#backends, handlers ? { handlers } : {})
-    const before = [...this.#reports, ...readReports(this.#options.path)]
-    this.#reports = found.map((one) => withMeasurements(one, before))
-    this.#write()
+    const { handlers, path } = this.#options
+    const programs = await this.#findPrograms()
+    this.#found = await reportRuntimes(this.#backends, { programs, ...(handlers ? { handlers } : {}) })
+    this.#set(withMeasurements(this.#found, [...this.#reports, ...readReports(path)]))
     if (this.#isClosed) return
-    const isBroken = found.some(({ state }) => state === 'broken')
+    const isDown = this.#found.some(({ isReady }) => !isReady)
     this.#timer = setTimeout(
       () =>
         void this.refresh().catch((error: unknown) => this.#options.log.error({ err: error }, 'runtimes')),
-      isBroken ? refreshBrokenMs : refreshMs,
+      isDown ? refreshBrokenMs : refreshMs,
     ).unref()
+  }
+
+  /**
+   * Tries and measures what was not measured yet, or did not work then. Takes seconds for each program, so it is for
+   * the time after the start.
+   */
+  async measure(clock: Clock): Promise<void> {
+    const { measureRuntimes } = await import('./measure-runtimes.ts')
+    const missing = this.#found.filter(({ backend, backendHandler }) => {
+      const known = this.#reports.find(
+        (one) => one.backend === backend && one.backendHandler === backendHandler,
+      )
+      return known?.measuredAt === undefined || known.state !== 'works'
+    })
+    for (const one of missing) {
+      if (this.#isClosed) return
+      const measured = await measureRuntimes([one], { clock })
+      // They may have been looked at again in the meantime.
+      this.#set(withMeasurements(this.#found, [...measured, ...this.#reports]))
+    }
   }
 
   close(): void {
@@ -67,34 +98,14 @@ export class KnownRuntimes {
     clearTimeout(this.#timer)
   }
 
-  #write(): void {
+  #set(reports: readonly FoundRuntime[]): void {
     const { path, log } = this.#options
+    this.#reports = reports
     try {
-      writeFileSync(`${path}.new`, JSON.stringify(this.#reports, null, 2), { mode: 0o644 })
-      renameSync(`${path}.new`, path)
+      writeReports(path, reports)
     } catch (error) {
       log.warn({ path, why: (error as Error).message }, 'what runtimes there are cannot be written down')
     }
-  }
-}
-
-/** What was measured stays, while the runtime is the same. */
-function withMeasurements(found: FoundRuntime, before: readonly FoundRuntime[]): FoundRuntime {
-  const measured = before.find(
-    (one) =>
-      one.backend === found.backend &&
-      one.backendHandler === found.backendHandler &&
-      one.version === found.version &&
-      one.measuredAt !== undefined,
-  )
-  if (!measured) return found
-  const { startMs, memoryBytes, measuredAt } = measured
-  return {
-    ...found,
-    ...(found.state === 'untried' ? { state: 'works' } : {}),
-    ...(startMs === undefined ? {} : { startMs }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
-    ...(measuredAt === undefined ? {} : { measuredAt }),
   }
 }
 
@@ -106,4 +117,10 @@ export function readReports(path: string): readonly FoundRuntime[] {
   } catch {
     return []
   }
+}
+
+export function writeReports(path: string, reports: readonly FoundRuntime[]): void {
+  const next = `${path}.${process.pid}.new`
+  writeFileSync(next, JSON.stringify(reports, null, 2), { mode: 0o644 })
+  renameSync(next, path)
 }

@@ -7,7 +7,10 @@ const pageBytes = 4096
 export function findProcesses(id: string, proc = '/proc'): number[] {
   return readdirSync(proc)
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((name) => read(join(proc, name, 'cmdline')).includes(id) || read(join(proc, name, 'cgroup')).includes(id))
+    .filter(
+      (name) =>
+        read(join(proc, name, 'cmdline')).includes(id) || read(join(proc, name, 'cgroup')).includes(id),
+    )
     .map(Number)
 }
 
@@ -19,7 +22,9 @@ export function memoryOf(processes: readonly number[], proc = '/proc'): number {
 
 /** Nanoseconds that all threads of processes have run for (kernel documentation, `schedstat`). */
 export function runTimeOf(processes: readonly number[], proc = '/proc'): number {
-  const threads = processes.flatMap((pid) => list(join(proc, `${pid}`, 'task')).map((one) => join(proc, `${pid}`, 'task', one)))
+  const threads = processes.flatMap((pid) =>
+    list(join(proc, `${pid}`, 'task')).map((one) => join(proc, `${pid}`, 'task', one)),
+  )
   const times = threads.map((thread) => Number(read(join(thread, 'schedstat')).split(' ')[0] ?? 0))
   return times.reduce((sum, one) => sum + one, 0)
 }

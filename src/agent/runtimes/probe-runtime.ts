@@ -52,7 +52,12 @@ export async function probeRuntime(
   { samples = 5, isProcess, folder = tmpdir(), idleMs = 500 }: ProbeOptions,
 ): Promise<Probe> {
   const own = mkdtempSync(join(folder, 'pratique-probe-'))
-  const trial: Trial = { folder: own, group: `/${basename(own)}-${randomBytes(4).toString('hex')}`, isProcess, idleMs }
+  const trial: Trial = {
+    folder: own,
+    group: `/${basename(own)}-${randomBytes(4).toString('hex')}`,
+    isProcess,
+    idleMs,
+  }
   const failed: FailedWay[] = []
   try {
     if (!writeBundles(trial)) {
@@ -61,7 +66,8 @@ export async function probeRuntime(
     for (const way of ways) {
       const failure = await tryOnce(trial, way)
       if (failure) failed.push({ arguments: way.arguments, ...failure })
-      else return { state: 'works', arguments: way.arguments, ...(await measure(trial, way, samples)), failed }
+      else
+        return { state: 'works', arguments: way.arguments, ...(await measure(trial, way, samples)), failed }
     }
     const [first] = failed
     return {
@@ -84,9 +90,7 @@ interface Trial {
 
 function writeBundles({ folder, group }: Trial): boolean {
   const isRoot = process.getuid?.() === 0
-  const rootless = isRoot
-    ? undefined
-    : { userId: process.getuid?.() ?? 0, groupId: process.getgid?.() ?? 0 }
+  const rootless = isRoot ? undefined : { userId: process.getuid?.() ?? 0, groupId: process.getgid?.() ?? 0 }
   return (['exit', 'wait'] as const).every((kind) => {
     mkdirSync(join(folder, kind))
     return writeBundle(join(folder, kind), { kind, cgroupsPath: group, rootless })
@@ -106,7 +110,14 @@ function call({ folder }: Trial, way: Way, ...command: string[]): Promise<Outcom
 async function tryOnce(trial: Trial, way: Way): Promise<Explanation | undefined> {
   const id = newId()
   try {
-    const { code, said, isTimedOut } = await call(trial, way, 'run', '--bundle', join(trial.folder, 'exit'), id)
+    const { code, said, isTimedOut } = await call(
+      trial,
+      way,
+      'run',
+      '--bundle',
+      join(trial.folder, 'exit'),
+      id,
+    )
     return code === testExitCode ? undefined : explainFailure(said, isTimedOut)
   } finally {
     await remove(trial, way, id)
@@ -155,7 +166,9 @@ function pidFile({ folder }: Trial): string {
 async function measureHeld(trial: Trial): Promise<Measured> {
   const first = Number(readFileSync(pidFile(trial), 'utf8'))
   const find = (): number[] =>
-    [...new Set([...findProcesses(basename(trial.folder)), first])].filter((pid) => !trial.isProcess || pid !== first)
+    [...new Set([...findProcesses(basename(trial.folder)), first])].filter(
+      (pid) => !trial.isProcess || pid !== first,
+    )
   const processes = find()
   const before = runTimeOf(processes)
   await wait(trial.idleMs)

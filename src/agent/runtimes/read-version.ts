@@ -21,7 +21,10 @@ export function readPlusses(said: string): string[] {
     CRIU: 'checkpoint',
     LIBKRUN: 'virtual-machine',
   }
-  const words = Array.from(said.slice(0, maximumText).matchAll(/(?:^|\s)\+([A-Z]+(?::[\w-]+)?)/g), ([, word = '']) => word)
+  const words = Array.from(
+    said.slice(0, maximumText).matchAll(/(?:^|\s)\+([A-Z]+(?::[\w-]+)?)/g),
+    ([, word = '']) => word,
+  )
   return words.flatMap((word) => {
     const [name = '', engine] = word.split(':')
     if (name === 'WASM') return engine === undefined ? ['wasm'] : ['wasm', `wasm-${engine.toLowerCase()}`]

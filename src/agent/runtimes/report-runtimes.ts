@@ -1,8 +1,11 @@
 import type { AgentConfig } from '../../runtime/offline.ts'
 import type { Backend } from '../cri/backend.ts'
 import { CriFailure } from '../cri/failures.ts'
+import type { EngineRuntime } from '../engine/types.ts'
+import type { RuntimeProgram } from './find-programs.ts'
+import { joinPrograms } from './join-programs.ts'
 import { recogniseRuntime } from './known-runtimes.ts'
-import { readHandlers, type HandlerFacts } from './read-handlers.ts'
+import { readHandlers, type BackendFacts, type HandlerFacts } from './read-handlers.ts'
 import type { RuntimeReport } from './types.ts'
 
 export interface ReportedBackend {
@@ -10,11 +13,22 @@ export interface ReportedBackend {
   readonly backend: Backend
   /** Handlers that the configuration names, for a runtime that does not tell them. */
   readonly handlers?: readonly string[]
+  /** The programs of its handlers, of the engine. */
+  readonly runtimes?: readonly EngineRuntime[]
+}
+
+export interface ReportOptions extends Pick<AgentConfig, 'handlers'> {
+  /** What is installed; without it nothing is said of programs. */
+  readonly programs?: readonly RuntimeProgram[]
 }
 
 /** A handler of the node, and whether pods that name none get it from its backend. */
 export interface FoundRuntime extends RuntimeReport {
   readonly isBackendDefault: boolean
+  /** Its backend answers, and says that it is ready. */
+  readonly isReady: boolean
+  /** `io.containerd.runc.v2`. */
+  readonly shim?: string
 }
 
 /**
@@ -24,9 +38,16 @@ export interface FoundRuntime extends RuntimeReport {
  */
 export async function reportRuntimes(
   backends: readonly ReportedBackend[],
-  config: Pick<AgentConfig, 'handlers'> = {},
+  config: ReportOptions = {},
 ): Promise<FoundRuntime[]> {
-  const found = (await Promise.all(backends.map(reportBackend))).flat()
+  const { programs } = config
+  const reported = await Promise.all(
+    backends.map(async (backend) => {
+      const found = await reportBackend(backend)
+      return programs ? joinPrograms(found, programs, backend.runtimes) : found
+    }),
+  )
+  const found = reported.flat()
   const named = new Map(Object.entries(config.handlers ?? {}).map(([name, one]) => [keyOf(one), name]))
   const taken = new Set(named.values())
   return found.map((one) => {
@@ -54,8 +75,9 @@ async function reportBackend({ kind, backend, handlers = [] }: ReportedBackend):
     ]
     return all.map((one) => ({
       ...reportOf(kind, backend, one),
-      version: facts.version,
-      ...(facts.isReady ? { state: 'untried' as const } : { state: 'broken' as const, why: facts.why }),
+      daemon: `${facts.runtime} ${facts.version}`.trim(),
+      ...stateOf(kind, facts),
+      isReady: facts.isReady,
     }))
   } catch (error) {
     if (!(error instanceof CriFailure)) throw error
@@ -63,14 +85,32 @@ async function reportBackend({ kind, backend, handlers = [] }: ReportedBackend):
     return names.map((name) => ({
       ...reportOf(kind, backend, { name, isDefault: name === '', features: [] }),
       state: 'broken' as const,
-      why: error.message,
+      why: explain(error),
     }))
   }
 }
 
+/** Of a daemon that is ready it is known that it answers, not that its programs run. */
+function stateOf(
+  kind: RuntimeReport['kind'],
+  { isReady, why }: BackendFacts,
+): Pick<RuntimeReport, 'state' | 'why'> {
+  if (!isReady) return { state: 'broken', why: why === '' ? 'it says that it is not ready' : why }
+  return { state: kind === 'wasm' ? 'works' : 'untried' }
+}
+
+/** Docker's packages install containerd with its CRI switched off. */
+function explain({ code, message }: CriFailure): string {
+  if (code !== 'UNIMPLEMENTED') return message
+  return `it does not speak the CRI (${message}): take "cri" out of disabled_plugins in /etc/containerd/config.toml and restart containerd`
+}
+
+/** Modules in a worker of the agent. */
+const embeddedWasm = { name: 'node-wasi', isolation: 'wasm-sandbox' } as const
+
 function reportOf(kind: RuntimeReport['kind'], backend: Backend, facts: HandlerFacts): FoundRuntime {
   const { name, program, shim, features, isDefault } = facts
-  const known = recogniseRuntime([program, shim, name])
+  const known = recogniseRuntime([program, shim, name]) ?? (kind === 'wasm' ? embeddedWasm : undefined)
   return {
     handler: name === '' ? backend.name : name,
     backend: backend.name,
@@ -83,5 +123,7 @@ function reportOf(kind: RuntimeReport['kind'], backend: Backend, facts: HandlerF
     isolation: known?.isolation,
     state: 'untried',
     isBackendDefault: isDefault,
+    isReady: false,
+    ...(shim === undefined ? {} : { shim }),
   }
 }

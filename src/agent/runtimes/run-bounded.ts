@@ -74,5 +74,8 @@ function killGroup(pid: number | undefined): void {
 
 function readStart(output: number): string {
   const bytes = Buffer.alloc(maximumOutput)
-  return bytes.subarray(0, readSync(output, bytes, 0, maximumOutput, 0)).toString('utf8').trim()
+  return bytes
+    .subarray(0, readSync(output, bytes, 0, maximumOutput, 0))
+    .toString('utf8')
+    .trim()
 }

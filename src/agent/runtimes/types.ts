@@ -13,7 +13,10 @@ export interface RuntimeReport {
   /** `runc`, `crun`, `runsc`, `kata`, `youki`, `wasmedge`, …; `unknown` when it could not be told. */
   readonly runtime: string
   readonly program: string | undefined
+  /** Of the program. */
   readonly version: string | undefined
+  /** What runs it: `containerd 1.6.20`. */
+  readonly daemon?: string
   /** `user-namespaces`, `seccomp`, `checkpoint`, `recursive-read-only-mounts`, … */
   readonly features: readonly string[]
   readonly isolation: IsolationLevel | undefined
@@ -21,9 +24,17 @@ export interface RuntimeReport {
   readonly state: 'works' | 'broken' | 'untried'
   /** What is wrong, and what to do. */
   readonly why?: string
-  /** Medians, measured on this node. */
+  /** Median of what its program takes to create and start a container, measured on this node. */
   readonly startMs?: number
+  /** What the runtime holds for each container, besides what is in it. */
   readonly memoryBytes?: number
+  /** Thousandths of a processor that it uses for each container that does nothing. */
+  readonly cpuMillicores?: number
+  /** Of an empty pod as a whole, with the part of its daemon: shim, sandbox and pause container. */
+  readonly podStartMs?: number
+  readonly podMemoryBytes?: number
+  /** Options with which the program was tried, where it needs any. */
+  readonly arguments?: readonly string[]
   /** Milliseconds since the epoch. */
   readonly measuredAt?: number
 }
