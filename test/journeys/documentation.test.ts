@@ -4,7 +4,10 @@ import { cpSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { runImport } from '../../src/scanning/vulndb/run-import.ts'
+import { NodeLab } from '../fixtures/node-lab.ts'
 import { runToEnd, startProduct } from '../fixtures/start-product.ts'
+import { wasmArtifact } from '../fixtures/wasm-artifact.ts'
+import { loopModule, talkModule } from '../fixtures/wasm-modules.ts'
 import { writeOciLayout } from '../fixtures/write-oci-layout.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -15,7 +18,9 @@ for (const page of pages) {
   const commands = commandsOf(readFileSync(join(root, page), 'utf8'))
   if (commands.length === 0) continue
   test(`every command of ${page} does what the page says`, { timeout: 180_000 }, async () => {
-    const product = await startProduct({ PRATIQUE_PULL_WAIT_MS: '300' })
+    // Containers need an agent; all others need the server only.
+    const lab = page === 'docs/nodes.md' ? await openLab() : undefined
+    const product = lab?.product ?? (await startProduct({ PRATIQUE_PULL_WAIT_MS: '300' }))
     try {
       const work = product.folder
       await prepare(work)
@@ -29,6 +34,8 @@ for (const page of pages) {
           PRATIQUE_PASSWORD: product.password,
           PRATIQUE_NEW_PASSWORD: 'a-new-password',
           PRATIQUE_KEY_PASSWORD: 'a-passphrase',
+          REGISTRY: product.host,
+          ...lab?.environment,
         }
         const { code, stdout, stderr } = await runToEnd('bash', ['-c', line], environment, { cwd: work })
         assert.equal(code, exitCode, `${line}\n${stdout}${stderr}`)
@@ -40,9 +47,19 @@ for (const page of pages) {
         if (pushed) await runToEnd(program, ['scan', pushed], environment)
       }
     } finally {
-      await product.stop()
+      await (lab ? lab.close() : product.stop())
     }
   })
+}
+
+/** A node that runs Wasm, which needs no root, and what the page runs on it. */
+async function openLab(): Promise<NodeLab> {
+  const lab = await NodeLab.open({ PRATIQUE_PULL_WAIT_MS: '300' })
+  await lab.pushArtifact('prod/hello:1', wasmArtifact(talkModule.bytes))
+  await lab.pushArtifact('prod/loop:1', wasmArtifact(loopModule.bytes))
+  await lab.setUp({ backends: [{ kind: 'wasm', name: 'wasm' }] })
+  await lab.startAgent()
+  return lab
 }
 
 test('links between the pages lead somewhere', () => {
