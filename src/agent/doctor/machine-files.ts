@@ -21,9 +21,14 @@ export function findText(machine: Machine, path: string): string | undefined {
   return readFileSync(place(machine, path), 'utf8')
 }
 
-/** Names in a folder, sorted as runtimes sort them; empty when there is no folder. */
+/** Names in a folder, sorted as runtimes sort them; empty when there is no folder, or it is not ours to see. */
 export function listNames(machine: Machine, path: string): string[] {
-  return findStats(machine, path)?.isDirectory() ? readdirSync(place(machine, path)).toSorted() : []
+  try {
+    return findStats(machine, path)?.isDirectory() ? readdirSync(place(machine, path)).toSorted() : []
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return []
+    throw error
+  }
 }
 
 /** Paths on the node that fit a pattern with `*`, sorted. */

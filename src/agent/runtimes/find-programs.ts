@@ -74,7 +74,7 @@ function listPrograms(machine: Machine, folder: string): string[] {
 }
 
 function isProgram(machine: Machine, path: string): boolean {
-  const stats = findStats(machine, path)
+  const stats = lookAt(machine, path)
   return stats?.isFile() === true && (stats.mode & 0o111) !== 0
 }
 
@@ -82,7 +82,7 @@ function isProgram(machine: Machine, path: string): boolean {
 export function describeOnce(): Describe {
   const known = new Map<string, RuntimeProgram | undefined>()
   return async (machine, path) => {
-    const { mtimeMs, size, ino } = findStats(machine, path) ?? {}
+    const { mtimeMs, size, ino } = lookAt(machine, path) ?? {}
     const key = [path, mtimeMs, size, ino].join(' ')
     if (!known.has(key)) known.set(key, await describeProgram(machine, path))
     return known.get(key)
@@ -116,5 +116,14 @@ export async function describeProgram(machine: Machine, path: string): Promise<R
     path,
     version: readVersion(said),
     features: [...new Set([...(told ?? []), ...readPlusses(said)])],
+  }
+}
+
+/** What this account may not see is not there for it. */
+function lookAt(machine: Machine, path: string): ReturnType<typeof findStats> {
+  try {
+    return findStats(machine, path)
+  } catch {
+    return undefined
   }
 }
