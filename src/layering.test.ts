@@ -64,7 +64,7 @@ test('cli, console and agent know of a subject only what goes over the wire, or 
   for (const { from, to } of imports.filter(crossesSubjects)) {
     if (!clients.includes(subjectOf(from))) continue
     const allowed =
-      /^(kernel\/|settings\.ts$|main\.ts$|(gate|policy|registry|signing|runtime)\/offline\.ts$|agent\/(index|serve)\.ts$)|(^|\/)wire\.ts$/.test(
+      /^(kernel\/|settings\.ts$|main\.ts$|(gate|policy|registry|signing|runtime)\/offline\.ts$|runtime\/(failures|node-config)\.ts$|agent\/(index|serve)\.ts$)|(^|\/)wire\.ts$/.test(
         to,
       )
     assert.ok(allowed, `${from} may not import ${to}`)

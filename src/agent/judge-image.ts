@@ -18,7 +18,8 @@ import {
   type Subject,
   type Verification,
 } from '../signing/offline.ts'
-import { normalizeHost, type ImageReference } from './read-call.ts'
+import { normalizeHost } from './normalize-host.ts'
+import { type ImageReference } from './read-call.ts'
 import type { Node } from './read-node.ts'
 
 /** SLSA "Verification Summary Attestation (VSA)", version 1: what the server attaches when it promotes. */

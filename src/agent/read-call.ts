@@ -1,7 +1,8 @@
 import { isDigest, type Digest } from '../kernel/digest.ts'
 import { JsonError, parseStrictJson } from '../kernel/json.ts'
 import { isTag } from '../kernel/reference.ts'
-import { RuntimeFailure } from '../runtime/offline.ts'
+import { RuntimeFailure } from '../runtime/failures.ts'
+import { normalizeHost } from './normalize-host.ts'
 import type { Subject } from '../signing/offline.ts'
 
 /** An image as a runtime names it. */
@@ -82,14 +83,6 @@ export function readReference(text: string, digest: Digest): ImageReference {
     throw invalid(`${shown} is no reference with a registry in front`)
   }
   return { host: normalizeHost(name.slice(0, slash)), repository, ...(tag === undefined ? {} : { tag }) }
-}
-
-/** Names of one registry that differ only in writing are the same. */
-export function normalizeHost(host: string): string {
-  return host
-    .toLowerCase()
-    .replace(/:(443|80)$/, '')
-    .replace(/\.(?=$|:)/, '')
 }
 
 function invalid(why: string): RuntimeFailure {

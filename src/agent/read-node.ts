@@ -2,13 +2,9 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Value } from 'typebox/value'
 import { JsonError, parseStrictJson } from '../kernel/json.ts'
-import {
-  NodeConfig,
-  NodeCredentials,
-  openTrust,
-  RuntimeFailure,
-  type RuntimeTrust,
-} from '../runtime/offline.ts'
+import { RuntimeFailure } from '../runtime/failures.ts'
+import { NodeConfig, NodeCredentials } from '../runtime/node-config.ts'
+import type { RuntimeTrust } from '../runtime/offline.ts'
 
 const maximumBytes = 16 * 1024 * 1024
 
@@ -36,6 +32,8 @@ export async function readNode(path: string, now: number): Promise<Node> {
 export async function readTrust(path: string, config: NodeConfig, now: number): Promise<RuntimeTrust> {
   const { publicKeys, registry } = config
   const bundle = readBytes(trustFile(path, config), 'fetch it with: pratique node refresh')
+  // What verifies is large, and an agent that only reads its settings has no use for it.
+  const { openTrust } = await import('../runtime/offline.ts')
   return openTrust(bundle, { publicKeys, registry, now })
 }
 

@@ -2,7 +2,7 @@ import { RemoteFailure, RemoteRepository, type RemoteManifest } from '../../regi
 import { findScope, type RunningDemands } from '../../runtime/offline.ts'
 import { EvidenceUnavailable, remoteSource } from '../../signing/offline.ts'
 import { judgeImage } from '../judge-image.ts'
-import { normalizeHost } from '../read-call.ts'
+import { normalizeHost } from '../normalize-host.ts'
 import { readNode, type Node } from '../read-node.ts'
 import { parseImageName, type ImageName } from './parse-image-name.ts'
 import type { Judgement, Question } from './types.ts'

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { nodeConfigPath } from '../../runtime/offline.ts'
+import { nodeConfigPath } from '../../runtime/node-config.ts'
 import type { Machine } from './types.ts'
 
 const runMs = 5_000

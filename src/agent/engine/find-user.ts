@@ -56,10 +56,10 @@ function isNumber(text: string): boolean {
 }
 
 function readTable(root: string, path: string): string[][] {
-  // The file itself may be a link, and it must not lead to the machine's own.
-  const place = join(root, new LayerPaths([root]).resolveWhole(path))
   let text = ''
   try {
+    // The file itself may be a link, and it must not lead to the machine's own.
+    const place = join(root, new LayerPaths([root]).resolveWhole(path))
     const file = openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     const bytes = Buffer.alloc(maximumBytes)
     text = bytes.toString('utf8', 0, readSync(file, bytes, 0, maximumBytes, 0))

@@ -23,7 +23,7 @@ interface Status {
 
 /** Reads it again: the exit code, or why there is none. */
 export function readStatus(text: string): { readonly exitCode: number } | { readonly failed: string } {
-  if (text === '') return { exitCode: 0 }
+  if (text === '') return { failed: 'the connection ended before the command did' }
   let status: Status
   try {
     status = JSON.parse(text) as Status

@@ -73,6 +73,7 @@ export class SpdyConnection {
   #rest: Buffer = Buffer.of()
   #nextId: number
   #isWorking = false
+  #hasEnded = false
 
   constructor(socket: Duplex, accept: (stream: SpdyStream) => void, isClient = false) {
     this.#socket = socket
@@ -84,8 +85,14 @@ export class SpdyConnection {
       void this.#work()
     })
     socket.on('error', () => this.destroy())
-    socket.once('close', () => this.destroy())
-    socket.once('end', () => this.#end())
+    socket.once('close', () => {
+      this.#hasEnded = true
+      void this.#work()
+    })
+    socket.once('end', () => {
+      this.#hasEnded = true
+      void this.#work()
+    })
   }
 
   /** Opens a stream of our own. */
@@ -134,15 +141,18 @@ export class SpdyConnection {
 
   destroy(): void {
     this.#socket.destroy()
-    this.#end()
+    for (const stream of this.#streams.values()) stream.destroy()
     this.#inflate.close()
     this.#deflate.close()
   }
 
+  /** Nothing more will come: what came already is still to be read. */
   #end(): void {
     for (const stream of this.#streams.values()) {
+      stream.once('end', () => stream.destroy())
       stream.push(null)
-      if (this.#socket.destroyed) stream.destroy()
+      // Whoever only writes would wait for ever.
+      if (this.#socket.destroyed && stream.readableLength === 0) stream.destroy()
     }
   }
 
@@ -160,6 +170,12 @@ export class SpdyConnection {
         await this.#take(frame)
       }
       if (this.#blocked.size > 0) this.#socket.pause()
+      // What came before the end is read first.
+      else if (this.#hasEnded) {
+        this.#end()
+        // Nobody speaks SPDY with half a connection.
+        this.#socket.end()
+      }
     } catch {
       this.destroy()
     } finally {
