@@ -52,8 +52,18 @@ describe('containers without Kubernetes, by the command line', { skip }, () => {
 
   test('a container that is left running is listed, read, entered, stopped and removed', async () => {
     const begun = await pratique(
-      ...['run', '--detach', '--network', 'none', '--name', 'web', '--env', 'A=ahoy', image],
-      ...['sh', '-c', 'echo $A; trap "exit 0" TERM; while true; do sleep 0.1; done'],
+      'run',
+      '--detach',
+      '--network',
+      'none',
+      '--name',
+      'web',
+      '--env',
+      'A=ahoy',
+      image,
+      'sh',
+      '-c',
+      'echo $A; trap "exit 0" TERM; while true; do sleep 0.1; done',
     )
     assert.match(begun.stdout, /^[0-9a-f]{64}\n$/)
     assert.match((await pratique('ps')).stdout, /web +127\.0\.0\.1.* running/)

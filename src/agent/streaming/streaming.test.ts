@@ -190,13 +190,16 @@ describe('over a WebSocket', () => {
 describe('frames that nobody meant well', () => {
   let listener: Server
   const opened: SpdyStream[] = []
+  const connections: SpdyConnection[] = []
   before(async () => {
     listener = createServer((socket) => {
-      new SpdyConnection(socket, (stream) => {
-        stream.on('error', () => {})
-        stream.resume()
-        opened.push(stream)
-      })
+      connections.push(
+        new SpdyConnection(socket, (stream) => {
+          stream.on('error', () => {})
+          stream.resume()
+          opened.push(stream)
+        }),
+      )
     })
     await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
   })
