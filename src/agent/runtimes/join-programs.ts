@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { EngineRuntime } from '../engine/types.ts'
 import type { RuntimeProgram } from './find-programs.ts'
@@ -13,8 +14,14 @@ export function joinPrograms(
     if (one.kind === 'wasm') return one
     if (one.kind === 'cri') return joinShim(one, programs)
     const path = engineRuntimes.find(({ handler }) => handler === one.backendHandler)?.program
+    if (path !== undefined && !existsSync(path)) return missing(one, path)
     return describe(one, path, findProgram(programs, path))
   })
+}
+
+function missing(one: FoundRuntime, path: string): FoundRuntime {
+  const why = `there is no ${path}: install it, or correct its path in node.json`
+  return { ...one, program: path, state: 'broken', why }
 }
 
 const runcShim = 'io.containerd.runc.v2'
