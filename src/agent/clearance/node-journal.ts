@@ -11,6 +11,7 @@ import { dirname } from 'node:path'
 
 /** Of the journal and of the one before it. */
 const maximumBytes = 16 * 1024 * 1024
+const maximumRecent = 500
 
 /** Something that happened on the node and that somebody may have to answer for. */
 export interface JournalEntry {
@@ -27,6 +28,8 @@ export interface JournalEntry {
  */
 export class NodeJournal {
   readonly #path: string
+  /** The last ones, so that who asks again and again does not read the file each time. */
+  #recent: JournalEntry[] = []
   #sequence: number
 
   constructor(path: string) {
@@ -47,12 +50,17 @@ export class NodeJournal {
     }
     appendFileSync(this.#path, `${JSON.stringify(entry)}\n`, { mode: 0o600, flush: true })
     this.#sequence = entry.sequence
+    this.#recent = [...this.#recent, entry].slice(-maximumRecent)
     return entry
   }
 
   /** At most so many entries after the given one, the oldest first. */
   after(sequence: number, limit: number): JournalEntry[] {
     if (sequence >= this.#sequence) return []
+    const [oldest] = this.#recent
+    if (oldest && oldest.sequence <= sequence + 1) {
+      return this.#recent.filter((one) => one.sequence > sequence).slice(0, limit)
+    }
     const found = [`${this.#path}.1`, this.#path]
       .flatMap(readEntries)
       .filter((one) => one.sequence > sequence)

@@ -18,7 +18,7 @@ export function openVerifier(options: VerifierOptions): Judge {
   return {
     judge: (question) => verifier.ask({ question }, question.reference),
     keepTrust: (bundle) => verifier.ask({ trust: bundle.toString('base64') }, 'the trust'),
-    warm: () => verifier.warm(),
+    warm: () => verifier.makeReady(),
     close: async () => verifier.stop(),
   }
 }
@@ -35,7 +35,7 @@ class Verifier {
   }
 
   ask(what: { readonly question: Question } | { readonly trust: string }, about: string): Promise<Judgement> {
-    const child = this.warm()
+    const child = this.#running()
     const id = ++this.#last
     const { configPath, timeoutMs } = this.#options
     return new Promise((resolve) => {
@@ -56,7 +56,13 @@ class Verifier {
     })
   }
 
-  warm(): ChildProcess {
+  /** It ends again by itself when nothing is asked after all. */
+  makeReady(): void {
+    this.#running()
+    this.#rest()
+  }
+
+  #running(): ChildProcess {
     clearTimeout(this.#idle)
     this.#child ??= this.#start()
     return this.#child

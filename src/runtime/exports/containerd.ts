@@ -77,6 +77,7 @@ function notesFor(
       ? `ONLY images of ${registry} are accepted, also no pause image of another registry (--others accept accepts those unverified)`
       : 'LOOSER: images of other registries are accepted unverified, as asked by --others accept',
     'put imports = ["/etc/containerd/conf.d/*.toml"] into /etc/containerd/config.toml, restart containerd, and run pratique doctor node',
+    'a /etc/containerd/config.toml of version 2 loses its CRI settings (pause image, mirrors) when a snippet of version 3 is imported: run containerd config migrate first',
     accountNote,
     `the trust ends on ${new Date(expiresAt).toISOString().slice(0, 10)}, and then every image is refused: run pratique node refresh daily`,
     'images are verified when they are pulled, not when they are run; ctr images import and ctr images pull --local are not verified',
