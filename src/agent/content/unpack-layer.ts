@@ -13,6 +13,8 @@ import type { Descriptor } from './types.ts'
 
 const maximumEntries = 1_000_000
 const maximumBytes = 64 * 1024 ** 3
+/** What tar says of a disk that is full; the second when it was full in the middle of a file. */
+const noSpace = /No space left|Wrote only \d+ of/
 const whiteout = '.wh.'
 const opaque = '.wh..wh..opq'
 const opaqueAttribute = 'SCHILY.xattr.trusted.overlay.opaque'
@@ -207,9 +209,9 @@ function runTar(target: string, archive: Pack, signal: AbortSignal): Promise<voi
 }
 
 function explain(error: unknown, { digest }: Descriptor): unknown {
-  if (error instanceof CriFailure && !/No space left/.test(error.message)) return error
+  if (error instanceof CriFailure && !noSpace.test(error.message)) return error
   const { code, message, name } = error as NodeJS.ErrnoException
-  if (code === 'ENOSPC' || /No space left/.test(message)) {
+  if (code === 'ENOSPC' || noSpace.test(message)) {
     return new CriFailure(
       'RESOURCE_EXHAUSTED',
       `there is no space to unpack ${digest}; free some, as with pratique rmi`,
