@@ -21,10 +21,9 @@ describe('the embedded engine', { skip }, () => {
   let lab: NodeLab
   let cri: CriClient
   let image: string
-  let before_: ReturnType<typeof machineState>
+  const podIds: string[] = []
 
   before(async () => {
-    before_ = machineState()
     lab = await NodeLab.open()
     const { reference } = await lab.push('prod/app:1')
     await lab.push('prod/unsigned:1', { isSigned: false, files: { x: 'x' } })
@@ -45,10 +44,12 @@ describe('the embedded engine', { skip }, () => {
       await cri.call('RemovePodSandbox', { podSandboxId: id })
     }
     await cri.close()
+    await lab.stopAgent()
+    const left = leftovers(lab.folder, podIds)
     await lab.close()
     // The bridge stays for other pods, as it does with any runtime.
     execFileSync('sh', ['-c', 'ip link delete pratique-test 2>/dev/null || true'])
-    assert.deepEqual(machineState(), before_)
+    assert.deepEqual(left, [])
   })
 
   const podConfig = (network: 'node' | 'none' | 'cni' = 'none') => ({
@@ -69,6 +70,7 @@ describe('the embedded engine', { skip }, () => {
       runtimeHandler: pod.handler ?? 'runc',
       config,
     })
+    podIds.push(podSandboxId)
     const { containerId } = await cri.call('CreateContainer', {
       podSandboxId,
       sandboxConfig: config,
@@ -405,19 +407,18 @@ function readPort(host: string, port: number): Promise<string> {
   })
 }
 
-/** What a runtime could leave behind on a machine. */
-function machineState() {
+/** What a runtime could leave behind of these pods. */
+function leftovers(folder: string, podIds: readonly string[]): string[] {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .filter((mount) => mount.includes('pratique'))
-  const groups = readdirSync('/sys/fs/cgroup').flatMap((name) => {
-    const folder = join('/sys/fs/cgroup', name, 'pratique')
-    return existsSync(folder) ? readdirSync(folder).filter((one) => /^[0-9a-f]{24}$/.test(one)) : []
-  })
+    .filter((line) => line.includes(folder))
+  const groups = readdirSync('/sys/fs/cgroup').flatMap((name) =>
+    podIds
+      .map((id) => join('/sys/fs/cgroup', name, 'pratique', id.slice(0, 24)))
+      .filter((one) => existsSync(one)),
+  )
   const processes = execFileSync('ps', ['-eo', 'args='], { encoding: 'utf8' })
     .split('\n')
-    .filter((line) => /shim\/shim\.ts|runsc|sleep 1000/.test(line))
-  const links = readdirSync('/sys/class/net').filter((name) => name.startsWith('veth'))
-  return { mounts, groups, processes, links }
+    .filter((line) => line.includes(folder) && /shim\.ts|runsc|runc/.test(line))
+  return [...mounts, ...groups, ...processes]
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CallContext } from '../cri/backend.ts'
@@ -113,7 +113,10 @@ export class Containers {
           socket,
           exitFile,
         },
-        () => void this.settle(record.id),
+        {
+          began: (shim) => void this.#parts.containers.save({ ...record, shim }),
+          exited: () => void this.settle(record.id),
+        },
       )
       const now = this.#parts.clock.now()
       this.#parts.containers.save({ ...record, state: 'running', startedAt: now, shim: holder, pid })
@@ -135,6 +138,16 @@ export class Containers {
       await this.#cleanRuntime(pod, record.id)
       throw error
     }
+  }
+
+  /** One that was being started when the agent was killed: it runs, or it has ended. */
+  async adopt(record: ContainerRecord): Promise<void> {
+    if (record.state !== 'created' || !record.shim) return
+    const { pidFile } = placesOf(this.#parts, record.id)
+    const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : undefined
+    const startedAt = this.#parts.clock.now()
+    this.#parts.containers.save({ ...record, state: 'running', startedAt, ...(pid ? { pid } : {}) })
+    await this.settle(record.id)
   }
 
   /** Asks it to end, and after the time in milliseconds makes it. Does nothing for what does not run. */

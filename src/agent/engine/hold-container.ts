@@ -24,8 +24,15 @@ export interface Held {
   readonly pid: number
 }
 
-/** Starts a shim with a job and waits until the container runs. Throws FAILED_PRECONDITION with why it does not. */
-export async function holdContainer(folder: string, job: ShimJob, exited: () => void): Promise<Held> {
+/**
+ * Starts a shim with a job and waits until the container runs. `began` is told of the shim at once, so that it can be
+ * written down before anything else happens. Throws FAILED_PRECONDITION with why the container does not run.
+ */
+export async function holdContainer(
+  folder: string,
+  job: ShimJob,
+  { began, exited }: { readonly began: (holder: Holder) => void; readonly exited: () => void },
+): Promise<Held> {
   const file = join(folder, 'job.json')
   writeFileSync(file, JSON.stringify(job), { mode: 0o600 })
   rmSync(job.exitFile, { force: true })
@@ -41,10 +48,11 @@ export async function holdContainer(folder: string, job: ShimJob, exited: () => 
     },
   })
   child.once('exit', exited)
+  const holder = { pid: child.pid ?? 0, startTime: startTimeOf(child.pid ?? 0) ?? '' }
+  began(holder)
   const start = await firstLine(child.stdout)
   child.stdout.destroy()
   child.unref()
-  const holder = { pid: child.pid ?? 0, startTime: startTimeOf(child.pid ?? 0) ?? '' }
   if (start && 'pid' in start) return { holder, pid: start.pid }
   if (start === undefined) child.kill('SIGKILL')
   const why = start?.failed ?? `the shim did not say within ${startMs} ms that it runs`

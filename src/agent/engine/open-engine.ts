@@ -89,6 +89,7 @@ export async function openEngine(options: EngineOptions): Promise<Backend> {
 
 async function recover(parts: EngineParts, containers: Containers, pods: Pods, log: Log): Promise<void> {
   for (const record of parts.containers.list()) {
+    await containers.adopt(record)
     await containers.settle(record.id)
     // Made before the machine was restarted, and never started: what it stood on is gone.
     if (record.state === 'created' && record.bootId !== parts.bootId) await containers.remove(record)

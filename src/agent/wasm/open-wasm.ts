@@ -114,7 +114,10 @@ function bootId(): string {
 }
 
 async function recover(parts: WasmParts, containers: WasmContainers): Promise<void> {
-  for (const { id } of parts.containers.list()) await containers.settle(id)
+  for (const record of parts.containers.list()) {
+    await containers.adopt(record)
+    await containers.settle(record.id)
+  }
   const known = new Set(parts.containers.list().map(({ id }) => id))
   const bundles = join(parts.stateFolder, 'bundles')
   const left = new Set([

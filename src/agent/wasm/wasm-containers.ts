@@ -130,11 +130,21 @@ export class WasmContainers {
         socket,
         exitFile,
       },
-      () => void this.settle(record.id),
+      {
+        began: (shim) => void containers.save({ ...record, shim }),
+        exited: () => void this.settle(record.id),
+      },
     )
     const { message: _, ...rest } = record
     containers.save({ ...rest, state: 'running', startedAt: clock.now(), shim: holder, pid })
     this.#tell(record, 'CONTAINER_STARTED_EVENT')
+    await this.settle(record.id)
+  }
+
+  /** One that was being started when the agent was killed: it runs, or it has ended. */
+  async adopt(record: ContainerRecord): Promise<void> {
+    if (record.state !== 'created' || !record.shim) return
+    this.#parts.containers.save({ ...record, state: 'running', startedAt: this.#parts.clock.now() })
     await this.settle(record.id)
   }
 
