@@ -7,7 +7,8 @@ import type { Attachment, Claim, Rejection, Signer, Subject } from '../../types.
 import { notation } from './notation.ts'
 import { signNotation } from './sign-notation.ts'
 
-const now = Date.now()
+// Certificates are made after this line, and none is valid before it was made.
+const now = Date.now() + 60_000
 const subject: Subject = {
   digest: `sha256:${'a'.repeat(64)}` as Digest,
   mediaType: 'application/vnd.oci.image.manifest.v1+json',
