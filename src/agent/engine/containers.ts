@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CallContext } from '../cri/backend.ts'
-import type { ContainerConfig, LinuxContainerResources } from '../cri/cri-types.ts'
+import type { ContainerConfig, LinuxContainerConfig, LinuxContainerResources } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { cgroupMode, readUsage, removeGroups } from './cgroups.ts'
 import { cgroupPath, getRuntime, placesOf, podFolder, type EngineParts } from './engine-parts.ts'
 import { holdContainer, isAlive, readExit } from './hold-container.ts'
 import type { LowLevelRuntime } from './low-level-runtime.ts'
-import { runtimeSpec } from './runtime-spec.ts'
+import { resourcesOf, runtimeSpec } from './runtime-spec.ts'
 import type { ContainerRecord, PodRecord } from './types.ts'
 
 const pollMs = 50
@@ -153,7 +153,8 @@ export class Containers {
   /** Asks it to end, and after the time in milliseconds makes it. Does nothing for what does not run. */
   async stop(record: ContainerRecord, timeoutMs: number): Promise<void> {
     await this.settle(record.id)
-    if (this.#parts.containers.get(record.id).state !== 'running') return
+    // Removed in the meantime is as good as stopped.
+    if (this.#parts.containers.find(record.id)?.state !== 'running') return
     const pod = this.#parts.pods.get(record.podId)
     const runtime = getRuntime(this.#parts, pod.handler)
     if (timeoutMs > 0) {
@@ -185,19 +186,15 @@ export class Containers {
   /** Changes what it may use, while it runs too. */
   async update(record: ContainerRecord, linux: LinuxContainerResources | null): Promise<void> {
     const pod = this.#parts.pods.get(record.podId)
-    const resources = {
-      cpu: {
-        ...(linux?.cpuShares ? { shares: linux.cpuShares } : {}),
-        ...(linux?.cpuQuota ? { quota: linux.cpuQuota } : {}),
-        ...(linux?.cpuPeriod ? { period: linux.cpuPeriod } : {}),
-      },
-      memory: linux?.memoryLimitInBytes ? { limit: linux.memoryLimitInBytes } : {},
-    }
+    const resources = resourcesOf(linux)
     const runtime = getRuntime(this.#parts, pod.handler)
+    requireLimits(runtime, { linux: { resources: linux } })
     if (record.state === 'running') await runtime.update(pod, record.id, resources)
+    if (record.state === 'created') rewriteResources(placesOf(this.#parts, record.id).bundle, resources)
     const securityContext = record.config.linux?.securityContext ?? null
+    // It may have ended while the runtime was asked.
     this.#parts.containers.save({
-      ...record,
+      ...this.#parts.containers.get(record.id),
       config: { ...record.config, linux: { securityContext, resources: linux } },
     })
   }
@@ -293,8 +290,20 @@ function pidNamespace(mode: string, target: ContainerRecord | undefined): string
   )
 }
 
+/** What does not run yet starts with its new limits. */
+function rewriteResources(bundle: string, resources: object): void {
+  const file = join(bundle, 'config.json')
+  const spec = JSON.parse(readFileSync(file, 'utf8')) as { linux: { resources?: object } }
+  const linux = { ...spec.linux, resources: { ...spec.linux.resources, ...resources } }
+  writeFileSync(`${file}.new`, JSON.stringify({ ...spec, linux }), { mode: 0o600 })
+  renameSync(`${file}.new`, file)
+}
+
 /** Limits that would not hold are refused, not forgotten. */
-function requireLimits({ hasLimits, handler }: LowLevelRuntime, { linux }: ContainerConfig): void {
+function requireLimits(
+  { hasLimits, handler }: LowLevelRuntime,
+  { linux }: { readonly linux: Pick<LinuxContainerConfig, 'resources'> | null },
+): void {
   const { memoryLimitInBytes = 0, cpuQuota = 0 } = linux?.resources ?? {}
   if (hasLimits || (memoryLimitInBytes <= 0 && cpuQuota <= 0)) return
   throw new CriFailure(

@@ -20,6 +20,7 @@ import {
 import { cgroupPath, type EngineParts } from './engine-parts.ts'
 import { execSync } from './exec.ts'
 import { reopenLog } from './hold-container.ts'
+import { metricHandlers } from './metrics.ts'
 import type { Pods } from './pods.ts'
 import type { Records } from './records.ts'
 import type { ContainerRecord, PodRecord } from './types.ts'
@@ -55,11 +56,13 @@ export function engineHandlers(parts: HandlerParts): CriHandlers {
     ...containerHandlers(parts),
     ...streamHandlers(parts),
     ...statsHandlers(parts),
+    ...metricHandlers(parts),
     ...runtimeHandlers(parts),
   }
 }
 
 export function podHandlers({ pods, podService, inTurn }: LifecycleParts): CriHandlers {
+  const onPod = (id: string, work: (record: PodRecord) => Promise<void>) => inTurnOf(pods, inTurn, id, work)
   return {
     async RunPodSandbox({ config, runtimeHandler }) {
       if (!config?.metadata)
@@ -67,17 +70,11 @@ export function podHandlers({ pods, podService, inTurn }: LifecycleParts): CriHa
       return { podSandboxId: (await podService.run(runtimeHandler, config)).id }
     },
     async StopPodSandbox({ podSandboxId }) {
-      await inTurn(podSandboxId, async () => {
-        const record = pods.find(podSandboxId)
-        if (record) await podService.stop(record)
-      })
+      await onPod(podSandboxId, (record) => podService.stop(record))
       return {}
     },
     async RemovePodSandbox({ podSandboxId }) {
-      await inTurn(podSandboxId, async () => {
-        const record = pods.find(podSandboxId)
-        if (record) await podService.remove(record)
-      })
+      await onPod(podSandboxId, (record) => podService.remove(record))
       return {}
     },
     async PodSandboxStatus({ podSandboxId, verbose }) {
@@ -106,6 +103,8 @@ export function podHandlers({ pods, podService, inTurn }: LifecycleParts): CriHa
 
 export function containerHandlers(parts: LifecycleParts): CriHandlers {
   const { containers, containerService, pods, inTurn } = parts
+  const onContainer = (id: string, work: (record: ContainerRecord) => Promise<void>) =>
+    inTurnOf(containers, inTurn, id, work)
   const settled = async (id: string): Promise<ContainerRecord> => {
     const { id: whole } = containers.get(id)
     await containerService.settle(whole)
@@ -123,17 +122,16 @@ export function containerHandlers(parts: LifecycleParts): CriHandlers {
       return { containerId: (await containerService.create(pod, config, context)).id }
     },
     async StartContainer({ containerId }) {
-      await inTurn(containerId, () => containerService.start(containers.get(containerId)))
+      const { id } = containers.get(containerId)
+      await inTurn(id, () => containerService.start(containers.get(id)))
       return {}
     },
     async StopContainer({ containerId, timeout }) {
-      const record = containers.find(containerId)
-      if (record) await inTurn(record.id, () => containerService.stop(record, timeout * 1_000))
+      await onContainer(containerId, (record) => containerService.stop(record, timeout * 1_000))
       return {}
     },
     async RemoveContainer({ containerId }) {
-      const record = containers.find(containerId)
-      if (record) await inTurn(record.id, () => containerService.remove(record))
+      await onContainer(containerId, (record) => containerService.remove(record))
       return {}
     },
     async ContainerStatus({ containerId, verbose }) {
@@ -151,7 +149,8 @@ export function containerHandlers(parts: LifecycleParts): CriHandlers {
       for (const one of await list(filter)) yield { containers: [describeContainer(one)] }
     },
     async UpdateContainerResources({ containerId, linux }) {
-      await containerService.update(await settled(containerId), linux)
+      const { id } = containers.get(containerId)
+      await inTurn(id, async () => containerService.update(await settled(id), linux))
       return {}
     },
     async ReopenContainerLog({ containerId }) {
@@ -166,6 +165,21 @@ export function containerHandlers(parts: LifecycleParts): CriHandlers {
       return {}
     },
   }
+}
+
+/** Work on what is there when its turn has come, by its whole id; on what is gone there is nothing to do. */
+async function inTurnOf<Kept extends { readonly id: string }>(
+  records: Records<Kept>,
+  inTurn: LifecycleParts['inTurn'],
+  id: string,
+  work: (record: Kept) => Promise<void>,
+): Promise<void> {
+  const found = records.find(id)
+  if (!found) return
+  await inTurn(found.id, async () => {
+    const record = records.find(found.id)
+    if (record) await work(record)
+  })
 }
 
 function logPathOf({ pods }: LifecycleParts, { podId, config }: ContainerRecord): string {
@@ -280,6 +294,7 @@ function runtimeHandlers({ runtimes, cni, version }: HandlerParts): CriHandlers 
           ],
         },
         runtimeHandlers: [...runtimes.keys()].map((name) => ({ name, features: {} })),
+        features: { supplementalGroupsPolicy: true },
         info: { cgroups: JSON.stringify({ mode: cgroupMode() }) },
       }
     },

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -120,21 +120,40 @@ function prepare(
   const [processFile, pidFile] = [join(bundle, `exec-${name}.json`), join(bundle, `exec-${name}.pid`)]
   writeFileSync(processFile, JSON.stringify({ ...own, args: command, terminal: tty }), { mode: 0o600 })
   const runtime = getRuntime(parts, pod.handler)
+  const isSandbox = runtime.kind === 'runsc'
+  // A process of gVisor has its number inside of the sandbox, where only the runtime can reach it.
+  const pidOption = isSandbox ? '--internal-pid-file' : '--pid-file'
   return {
-    line: runtime.commandLine(pod, undefined, 'exec', '--process', processFile, '--pid-file', pidFile, id),
+    line: runtime.commandLine(pod, undefined, 'exec', '--process', processFile, pidOption, pidFile, id),
     kill() {
-      // gVisor's numbers are those inside of its sandbox.
-      if (runtime.kind === 'runsc') return
-      try {
-        process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL')
-      } catch {
-        // It has not begun, or has ended.
-      }
+      const pid = readPid(pidFile)
+      // It has not begun.
+      if (pid === undefined) return
+      if (!isSandbox) return killProcess(pid)
+      const line = runtime.commandLine(pod, undefined, 'kill', '--pid', String(pid), id, 'KILL')
+      execFile(line.program, [...line.arguments], () => {})
     },
     end() {
       rmSync(processFile, { force: true })
       rmSync(pidFile, { force: true })
     },
+  }
+}
+
+function readPid(file: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(file, 'utf8'))
+    return pid > 0 ? pid : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended.
   }
 }
 

@@ -94,10 +94,19 @@ async function recover(parts: EngineParts, containers: Containers, pods: Pods, l
     // Made before the machine was restarted, and never started: what it stood on is gone.
     if (record.state === 'created' && record.bootId !== parts.bootId) await containers.remove(record)
   }
+  // A network plugin that fails must not keep the engine from opening.
+  const orSay = (pod: PodRecord, work: () => Promise<void>): Promise<void> =>
+    work().catch((error: unknown) => log.error({ err: error, id: pod.id }, 'a pod was not taken down'))
   for (const pod of parts.pods.list()) {
     const isHalf = pod.state === 'stopped' && !parts.containers.list().some(({ podId }) => podId === pod.id)
     const isOld = pod.bootId !== parts.bootId && pod.state === 'ready'
-    if (isOld) await pods.stop(pod)
+    if (pod.isHalfMade) await orSay(pod, () => pods.remove(pod))
+    // What is not given back now is so when the pod is removed.
+    else if (isOld) {
+      await orSay(pod, () => pods.stop(pod))
+      const left = parts.pods.find(pod.id)
+      if (left?.state === 'ready') parts.pods.save({ ...left, state: 'stopped' })
+    }
     // A stopped pod without containers may be one whose making was cut off: its namespaces are not to stay.
     else if (isHalf) await parts.namespaces.remove(pod.id)
   }

@@ -10,6 +10,7 @@ import type { Attachment } from './cni.ts'
 import type { Containers } from './containers.ts'
 import { cgroupPath, getRuntime, podFolder, type EngineParts } from './engine-parts.ts'
 import type { NamespaceKind } from './namespaces.ts'
+import { refuseUserNamespace } from './refuse-unheld.ts'
 import type { PodRecord } from './types.ts'
 
 const run = promisify(execFile)
@@ -30,8 +31,10 @@ export class Pods {
   async run(handler: string, config: PodSandboxConfig): Promise<PodRecord> {
     const { clock, bootId, namespaces, pods, cni } = this.#parts
     getRuntime(this.#parts, handler)
+    refuseUserNamespace(config.linux?.securityContext?.namespaceOptions)
     const id = randomBytes(32).toString('hex')
     const network = this.#networkOf(config)
+    const configFile = network === 'cni' ? cni.findConfig() : undefined
     // Written down first: what is half made is found and taken away after a crash.
     const record = pods.save({
       id,
@@ -39,9 +42,11 @@ export class Pods {
       config,
       createdAt: clock.now(),
       state: 'stopped',
+      isHalfMade: true,
       bootId,
       network,
       addresses: [],
+      ...(configFile === undefined ? {} : { cni: { configFile, result: undefined } }),
     })
     try {
       await namespaces.make(id, namespacesFor(network, config), config.hostname)
@@ -50,11 +55,14 @@ export class Pods {
       return pods.save({
         ...record,
         state: 'ready',
+        isHalfMade: false,
         addresses: attached?.addresses ?? [],
         ...(attached ? { cni: { configFile: attached.configFile, result: attached.result } } : {}),
       })
     } catch (error) {
-      await this.#takeDown(record)
+      // The network has taken back its own half.
+      await this.#takeDown({ ...record, cni: undefined })
+      rmSync(podFolder(this.#parts, id), { recursive: true, force: true })
       pods.remove(id)
       throw error
     }
@@ -66,7 +74,8 @@ export class Pods {
       await this.#containers.stop(container, 0)
     }
     await this.#takeDown(record)
-    if (record.state === 'ready') this.#parts.pods.save({ ...record, state: 'stopped', cni: undefined })
+    if (record.state === 'ready' || record.cni)
+      this.#parts.pods.save({ ...record, state: 'stopped', cni: undefined })
   }
 
   async remove(record: PodRecord): Promise<void> {
@@ -74,7 +83,8 @@ export class Pods {
     for (const container of this.#parts.containers.list().filter(({ podId }) => podId === record.id)) {
       await this.#containers.remove(container)
     }
-    removeGroups(join(cgroupPath(record, 'x'), '..'))
+    // A group that was given belongs to whoever gave it.
+    if (!record.config.linux?.cgroupParent) removeGroups(join(cgroupPath(record, 'x'), '..'))
     rmSync(podFolder(this.#parts, record.id), { recursive: true, force: true })
     this.#parts.pods.remove(record.id)
   }
@@ -90,8 +100,11 @@ export class Pods {
   }
 
   async #takeDown(record: PodRecord): Promise<void> {
-    if (record.cni && record.bootId === this.#parts.bootId) {
-      await this.#parts.cni.remove(this.#attachment(record), record.cni)
+    if (record.cni) {
+      const attachment = this.#attachment(record)
+      // CNI, "DEL": without a namespace, which a restart takes away, the address is still to be given back.
+      const isOld = record.bootId !== this.#parts.bootId
+      await this.#parts.cni.remove(isOld ? { ...attachment, networkNamespace: '' } : attachment, record.cni)
     }
     await this.#parts.namespaces.remove(record.id)
     const shm = join(podFolder(this.#parts, record.id), 'shm')

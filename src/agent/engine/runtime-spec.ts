@@ -5,6 +5,7 @@ import type { ContainerConfig, LinuxContainerResources, Mount } from '../cri/cri
 import { CriFailure } from '../cri/failures.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import { findUser, type ContainerUser } from './find-user.ts'
+import { refuseUnheld } from './refuse-unheld.ts'
 import { defaultSeccomp } from './seccomp-default.ts'
 import type { PodRecord } from './types.ts'
 
@@ -43,6 +44,7 @@ const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc
 export function runtimeSpec(parts: SpecParts): object {
   const { config, image, root, pod } = parts
   const security = config.linux?.securityContext ?? null
+  refuseUnheld(security, hasAppArmor())
   const isPrivileged = security?.privileged ?? false
   const user = userOf(parts)
   const capabilities = capabilitiesOf(security?.capabilities ?? null, isPrivileged)
@@ -64,7 +66,7 @@ export function runtimeSpec(parts: SpecParts): object {
       },
       noNewPrivileges: security?.noNewPrivs ?? false,
       oomScoreAdj: config.linux?.resources?.oomScoreAdj ?? 0,
-      ...(security?.apparmor?.profileType === 'Localhost' && hasAppArmor()
+      ...(security?.apparmor?.profileType === 'Localhost'
         ? { apparmorProfile: security.apparmor.localhostRef }
         : {}),
     },
@@ -228,7 +230,7 @@ function linuxOf(parts: SpecParts, capabilities: readonly string[], isPrivileged
 }
 
 /** runtime-spec, "Control groups"; zero means that nothing is asked. */
-function resourcesOf(asked: LinuxContainerResources | null): object {
+export function resourcesOf(asked: LinuxContainerResources | null): object {
   if (!asked) return {}
   const cpu = {
     ...(asked.cpuShares > 0 ? { shares: asked.cpuShares } : {}),

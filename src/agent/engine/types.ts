@@ -19,6 +19,8 @@ export interface PodRecord {
   /** Milliseconds since the epoch. */
   readonly createdAt: number
   readonly state: 'ready' | 'stopped'
+  /** Nobody was told of it yet: after a crash it is taken away. */
+  readonly isHalfMade?: boolean
   /** Boot of the machine in which it was made: its namespaces are gone with it. */
   readonly bootId: string
   readonly network: 'node' | 'none' | 'cni'

@@ -15,6 +15,7 @@ const maximumWaitingBytes = 4 << 20
 const maximumEarlyBytes = 64 << 10
 /** How long streams may stay open after the container has ended, held by a process that it left. */
 const drainMs = 2_000
+const keepMs = 500
 
 interface Held {
   readonly pid: number
@@ -24,7 +25,6 @@ interface Held {
 }
 
 const job = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as ShimJob
-const log = job.logPath === undefined ? undefined : new CriLog({ path: job.logPath, now: Date.now })
 const clients = new Set<Socket>()
 let isStarted = job.pidFile === undefined
 let hasTold = false
@@ -33,6 +33,7 @@ let early: Buffer[] | undefined = job.stdin || job.tty ? [] : undefined
 let earlyBytes = 0
 let hasEnded = false
 let reason: string | undefined
+const log = openLog()
 
 // The agent, or a terminal, may be gone: that ends no container.
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGPIPE'] as const) process.on(signal, () => {})
@@ -42,6 +43,25 @@ const held = job.tty ? await holdTerminal() : holdPipes()
 serve()
 if (job.pidFile === undefined) tell({ pid: held.pid })
 else watchForStart(job.pidFile)
+
+function openLog(): CriLog | undefined {
+  if (job.logPath === undefined) return undefined
+  try {
+    return new CriLog({ path: job.logPath, now: Date.now })
+  } catch (error) {
+    tell({ failed: `its log cannot be written: ${(error as Error).message}` })
+    process.exit(1)
+  }
+}
+
+/** A disk that is full, or a folder that is gone, costs lines of the log and not the container. */
+function tryLog(write: (log: CriLog) => void): void {
+  try {
+    if (log) write(log)
+  } catch {
+    // Whoever reads the log sees that lines are missing; there is nowhere to say it.
+  }
+}
 
 function holdPipes(): Held {
   const { program, arguments: argv, workingFolder: cwd, environment: env } = job
@@ -91,7 +111,7 @@ async function holdTerminal(): Promise<Held> {
 }
 
 function take(stream: 'stdout' | 'stderr', chunk: Buffer): void {
-  log?.write(stream, chunk)
+  tryLog((one) => one.write(stream, chunk))
   const bytes = frame(frameTypes[stream], chunk)
   if (early && earlyBytes < maximumEarlyBytes) {
     early.push(bytes)
@@ -135,7 +155,7 @@ function obey(client: Socket, { type, content }: { readonly type: number; readon
     if (columns > 0 && rows > 0) held.resize(columns, rows)
   }
   if (type === frameTypes.reopenLog) {
-    log?.reopen()
+    tryLog((one) => one.reopen())
     client.write(frame(frameTypes.done))
   }
 }
@@ -170,7 +190,7 @@ function tell(start: ShimStart): void {
 function end(exitCode: number, why?: string): void {
   if (hasEnded) return
   hasEnded = true
-  log?.close()
+  tryLog((one) => one.close())
   const failed = isStarted ? undefined : (why ?? lastComplaint() ?? `it ended with ${exitCode} before it ran`)
   const record: ExitRecord = {
     exitCode,
@@ -178,9 +198,20 @@ function end(exitCode: number, why?: string): void {
     ...(failed === undefined ? {} : { failed }),
     ...(reason === undefined ? {} : { reason }),
   }
-  writeFileSync(`${job.exitFile}.new`, JSON.stringify(record), { flush: true })
-  renameSync(`${job.exitFile}.new`, job.exitFile)
+  keep(record)
+}
+
+/** Tries until there is space: an exit code that is lost would be taken for a kill. */
+function keep(record: ExitRecord): void {
+  try {
+    writeFileSync(`${job.exitFile}.new`, JSON.stringify(record), { flush: true })
+    renameSync(`${job.exitFile}.new`, job.exitFile)
+  } catch (error) {
+    // Without its folder the container is removed, and nobody asks.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return void setTimeout(() => keep(record), keepMs)
+  }
   rmSync(job.socket, { force: true })
+  const { failed } = record
   if (failed !== undefined) tell({ failed })
   process.stdout.write('', () => process.exit())
 }
