@@ -43,7 +43,8 @@ export async function holdContainer(
     // The shim sees no more of the agent than it needs.
     env: {
       PATH: process.env['PATH'] ?? '',
-      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+      // Without a place for compiled code it would start in twice the time.
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(folder, '../../compile-cache'),
       MALLOC_ARENA_MAX: '1',
     },
   })
