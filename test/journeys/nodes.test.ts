@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { enrol } from '../../src/agent/enrolment/enrol.ts'
+import { enrol, renew } from '../../src/agent/enrolment/enrol.ts'
 import { readEnrolment, ServerLink } from '../../src/agent/enrolment/server-link.ts'
 import { NodeLab, type CriClient } from '../fixtures/node-lab.ts'
 import { runToEnd, type Ran } from '../fixtures/start-product.ts'
@@ -67,7 +67,8 @@ describe('nodes that enrol', () => {
     )
     assert.equal(enrolled.code, 0, enrolled.stderr)
     const place = join(lab.folder, 'etc/pratique/enrolment')
-    assert.match(readFileSync(join(place, 'node.key'), 'utf8'), /PRIVATE KEY/)
+    assert.match(readFileSync(join(place, 'node.pem'), 'utf8'), /PRIVATE KEY/)
+    assert.equal(statSync(join(place, 'node.pem')).mode & 0o777, 0o600)
     assert.equal(readEnrolment(place)?.name, 'worker-1')
     await assert.rejects(
       enrol({ server: nodesUrl, token: good, name: 'other', folder: join(folder, 'again') }),
@@ -132,6 +133,28 @@ describe('nodes that enrol', () => {
     await assert.rejects(link.post('/node/v1/report', report), {
       code: 'UNAUTHENTICATED',
       message: /was removed/,
+    })
+    link.close()
+  })
+
+  test('a certificate is renewed once, by half of its life, and the new one is used', async () => {
+    const place = join(lab.folder, 'etc/pratique/enrolment')
+    const kept = readEnrolment(place) ?? assert.fail()
+    const identity = readFileSync(join(place, 'node.pem'), 'utf8')
+    const almostOver = { ...kept, expiresAt: Date.now() + 86_400_000 }
+    writeFileSync(join(place, 'enrolment.json'), JSON.stringify(almostOver))
+    const link = new ServerLink(place, almostOver)
+    const renewed = await renew(link, place)
+    assert.ok(renewed.expiresAt > almostOver.expiresAt)
+    assert.deepEqual(link.enrolment, renewed, 'the next report would renew it again')
+    assert.deepEqual(readEnrolment(place), renewed)
+    assert.notEqual(readFileSync(join(place, 'node.pem'), 'utf8'), identity)
+    await link.post('/node/v1/report', {
+      agentVersion: '1',
+      runtimes: [],
+      running: [],
+      cached: [],
+      events: [],
     })
     link.close()
   })

@@ -18,7 +18,7 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 export interface EnrolOptions {
   /** `https://host:port` of the port of the nodes. */
   readonly server: string
-  /** As `pratique node token create` printed it: a secret, and the fingerprint of the server's authority. */
+  /** As `pratique node token` printed it: a secret, and the fingerprint of the server's authority. */
   readonly token: string
   readonly name: string
   readonly folder: string
@@ -28,7 +28,7 @@ export interface EnrolOptions {
 export async function enrol({ server, token, name, folder }: EnrolOptions): Promise<Enrolment> {
   const [, fingerprint] = /^[A-Za-z0-9_-]{43}\.([0-9a-f]{64})$/.exec(token) ?? []
   if (fingerprint === undefined)
-    throw new CriFailure('INVALID_ARGUMENT', 'that is no token of pratique node token create')
+    throw new CriFailure('INVALID_ARGUMENT', 'that is no token of pratique node token')
   if (!URL.canParse(server) || new URL(server).protocol !== 'https:') {
     throw new CriFailure('INVALID_ARGUMENT', `${server} is no https address of the port of the nodes`)
   }
@@ -53,7 +53,7 @@ export async function renew(link: ServerLink, folder: string): Promise<Enrolment
     await link.post<NodeCertificate>('/node/v1/renew', { request }),
     key,
   )
-  link.reload()
+  link.reload(renewed)
   return renewed
 }
 
@@ -94,8 +94,7 @@ async function makeRequest(name: string): Promise<{ readonly request: string; re
 function keep(folder: string, server: string, certified: NodeCertificate, key: string): Enrolment {
   const { id, name, certificate, authorities, expiresAt } = certified
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  writeWhole(join(folder, enrolmentFiles.key), key, 0o600)
-  writeWhole(join(folder, enrolmentFiles.certificate), certificate, 0o644)
+  writeWhole(join(folder, enrolmentFiles.identity), `${key.trimEnd()}\n${certificate.trimEnd()}\n`, 0o600)
   writeWhole(join(folder, enrolmentFiles.authorities), authorities.join('\n'), 0o644)
   const enrolment = { server, id, name, expiresAt }
   writeWhole(join(folder, enrolmentFiles.enrolment), JSON.stringify(enrolment, null, 2), 0o644)

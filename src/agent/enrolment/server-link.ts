@@ -8,7 +8,7 @@ import { CriFailure } from '../cri/failures.ts'
 const timeoutMs = 20_000
 const maximumAnswerBytes = 16 * 1024 * 1024
 
-/** What is kept of an enrolment, beside the key and certificates. */
+/** What is kept of an enrolment, beside its key and certificates. */
 export interface Enrolment {
   /** `https://host:port` of the port of the nodes. */
   readonly server: string
@@ -20,8 +20,8 @@ export interface Enrolment {
 
 export const enrolmentFiles = {
   enrolment: 'enrolment.json',
-  key: 'node.key',
-  certificate: 'node.pem',
+  /** Key and certificate in one file, so that a renewal that is cut short leaves no key with another's certificate. */
+  identity: 'node.pem',
   authorities: 'authorities.pem',
 } as const
 
@@ -53,17 +53,22 @@ export function writeWhole(path: string, text: string, mode: number): void {
 /** Requests to the server by mutual TLS, with the key and certificate of a folder. */
 export class ServerLink {
   readonly #folder: string
-  readonly enrolment: Enrolment
+  #enrolment: Enrolment
   #agent: Agent
 
   constructor(folder: string, enrolment: Enrolment) {
     this.#folder = folder
-    this.enrolment = enrolment
+    this.#enrolment = enrolment
     this.#agent = this.#open()
   }
 
+  get enrolment(): Enrolment {
+    return this.#enrolment
+  }
+
   /** After a new certificate was written. */
-  reload(): void {
+  reload(renewed: Enrolment): void {
+    this.#enrolment = renewed
     this.#agent.destroy()
     this.#agent = this.#open()
   }
@@ -83,11 +88,12 @@ export class ServerLink {
 
   #open(): Agent {
     const read = (name: string): string => readFileSync(join(this.#folder, name), 'utf8')
+    const identity = read(enrolmentFiles.identity)
     return new Agent({
       keepAlive: true,
       maxSockets: 2,
-      key: read(enrolmentFiles.key),
-      cert: read(enrolmentFiles.certificate),
+      key: identity,
+      cert: identity,
       ca: read(enrolmentFiles.authorities),
     })
   }

@@ -78,7 +78,7 @@ export async function enrolNode(
     if (!used) {
       throw new RuntimeFailure(
         'NODE_TOKEN_INVALID',
-        'the token is not known, was used, or is too old; make another with: pratique node token create',
+        'the token is not known, was used, or is too old; make another with: pratique node token',
       )
     }
     const taken = await transaction
