@@ -323,7 +323,7 @@ test('what is true of some attestation can be written', async () => {
         await checkCondition(expression)
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 1_500 },
   )
   assert.ok(count > 30, `only ${count} were true`)
 })
