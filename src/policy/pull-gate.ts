@@ -123,6 +123,13 @@ export interface HeldImage {
   readonly digest: string
 }
 
+/** An image that could not be pulled now. */
+export interface UnclearedImage extends HeldImage {
+  readonly state: Exclude<VerdictState, 'cleared'>
+  /** The state, and what counts against it. */
+  readonly reasons: readonly string[]
+}
+
 /**
  * Which of these images could not be pulled now, and why: by the verdicts that decide pulls, so that what is said of a
  * running image is what its next pull would be told. What is in no repository any more is not said to be bad.
@@ -130,8 +137,8 @@ export interface HeldImage {
 export async function listUncleared(
   parts: Pick<PullGateParts, 'database' | 'clock'>,
   images: readonly HeldImage[],
-): Promise<(HeldImage & { readonly reasons: readonly string[] })[]> {
-  const found: (HeldImage & { reasons: readonly string[] })[] = []
+): Promise<UnclearedImage[]> {
+  const found: UnclearedImage[] = []
   const unique = new Map(images.map((one) => [`${one.repository}@${one.digest}`, one]))
   for (const image of unique.values()) {
     const repository = await parts.database
@@ -142,10 +149,11 @@ export async function listUncleared(
     if (!repository) continue
     const digest = image.digest as Digest
     const standing = await standingOf(parts, repository as RepositoryRef, { kind: 'manifest', digest })
-    if (standing.state === 'cleared' || standing.state === 'unknown') continue
+    const { state } = standing
+    if (state === 'cleared' || state === 'unknown') continue
     const verdict = await findVerdict(parts.database, repository.id, digest)
     const reasons = (verdict?.reasons ?? []).filter(countsAgainst).map(say)
-    found.push({ ...image, reasons: [standing.state, ...reasons] })
+    found.push({ ...image, state, reasons: [state, ...reasons] })
   }
   return found
 }

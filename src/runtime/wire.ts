@@ -126,9 +126,14 @@ export const NodeReport = Type.Object(
 export type NodeReport = Static<typeof NodeReport>
 
 export const NodeAnswer = Type.Object({
-  /** Images of the report that are not cleared any more. */
+  /** Images of the report that are not cleared any more, and what the policy wants of their containers. */
   withdrawn: Type.Array(
-    Type.Object({ repository: Type.String(), digest: Type.String(), reasons: Type.Array(Type.String()) }),
+    Type.Object({
+      repository: Type.String(),
+      digest: Type.String(),
+      reasons: Type.Array(Type.String()),
+      action: Type.Union([Type.Literal('report'), Type.Literal('evict')]),
+    }),
   ),
   /** Number of the last event that the server has. */
   lastEvent: Type.Integer(),

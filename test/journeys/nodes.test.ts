@@ -229,7 +229,7 @@ describe('nodes that enrol', () => {
     )
     assert.equal(breaking.code, 0, breaking.stderr)
     await assert.rejects(create(), { code: 'PERMISSION_DENIED' })
-    await lab.allowBreakingGlass(2)
+    await lab.askOfNodes({ breakGlassHours: 2 })
     await restartAgent()
     await until('the policy did not come to the node', async () =>
       create().then(
@@ -247,5 +247,47 @@ describe('nodes that enrol', () => {
         ({ action, detail }) => action === 'node.break-glass' && detail?.reason === 'the pager says so',
       )
     })
+  })
+
+  test('what is withdrawn is stopped where the policy says so now, and what glass was broken for stays', async () => {
+    const [podSandboxId = ''] = (await cri.call('ListPodSandbox')).items.map(({ id }) => id)
+    const start = async (image: string): Promise<string> => {
+      const { containerId } = await cri.call('CreateContainer', {
+        podSandboxId,
+        config: { metadata: { name: crypto.randomUUID() }, image: { image } },
+      })
+      await cri.call('StartContainer', { containerId })
+      return containerId
+    }
+    const stateOf = async (containerId: string): Promise<string | undefined> =>
+      (await cri.call('ContainerStatus', { containerId })).status?.state
+    const [held] = await json<{ digest: string }[]>('running', '--not-cleared')
+    const kept = await start(`${lab.product.host}/prod/loop@${held?.digest}`)
+    const customSection = Buffer.from([0, 2, 1, 0x65])
+    const image = wasmArtifact(Buffer.concat([loopModule.bytes, customSection]))
+    const reference = await lab.pushArtifact('prod/evicted:1', image)
+    const { imageRef } = await cri.call('PullImage', { image: { image: reference } })
+    const evicted = await start(imageRef)
+    await lab.product.api('POST', '/api/v1/quarantine', {
+      image: `prod/evicted@${image.digest}`,
+      reason: 'bad',
+    })
+    await restartAgent()
+    await until('it was not reported', async () =>
+      (await json<{ container: string }[]>('running', '--not-cleared')).some(
+        ({ container }) => container === evicted,
+      ),
+    )
+    assert.equal(await stateOf(evicted), 'CONTAINER_RUNNING', 'the policy only wants it reported')
+    await lab.askOfNodes({ breakGlassHours: 2, quarantined: 'evict' })
+    await restartAgent()
+    await until('it was not stopped', async () => (await stateOf(evicted)) === 'CONTAINER_EXITED')
+    await restartAgent()
+    await until('the audit log was not told', async () =>
+      (await json<{ action: string; detail?: { container?: string } }[]>('audit', 'list')).some(
+        ({ action, detail }) => action === 'node.evicted' && detail?.container === evicted,
+      ),
+    )
+    assert.equal(await stateOf(kept), 'CONTAINER_RUNNING')
   })
 })

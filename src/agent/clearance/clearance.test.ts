@@ -123,9 +123,9 @@ describe('before a container is made', () => {
     await assert.rejects(clearance.recheck(cleared), { code: 'PERMISSION_DENIED', message: /since noon/ })
     verdicts.set(`${name}@${good}`, { isAllowed: true, digest: good })
     await clearance.recheck(cleared)
-    clearance.withdraw([{ digest: good, repository: 'prod/app', reasons: ['CVE-1'] }])
+    clearance.withdraw([{ digest: good, repository: 'prod/app', reasons: ['CVE-1'], action: 'report' }])
     await assert.rejects(clearance.recheck(cleared), { code: 'PERMISSION_DENIED', message: /CVE-1/ })
-    clearance.withdraw([{ digest: good, repository: 'other/app', reasons: ['CVE-1'] }])
+    clearance.withdraw([{ digest: good, repository: 'other/app', reasons: ['CVE-1'], action: 'report' }])
     await clearance.recheck(cleared)
   })
 

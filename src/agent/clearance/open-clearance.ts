@@ -24,6 +24,8 @@ export interface Withdrawn {
   /** Server's repository. */
   readonly repository: string
   readonly reasons: readonly string[]
+  /** What the policy wants of containers that run it. */
+  readonly action: 'report' | 'evict'
 }
 
 /** Decides which images may be pulled and run on this node, and remembers it. Throws `CriFailure` for a no. */

@@ -4,13 +4,18 @@ import type { ReportParts, RunningHere } from './report-node.ts'
 
 const graceSeconds = 30
 
-/** What the policy wants off the node: its image is withdrawn, and the policy says so; what glass was broken for stays. */
-export function findEvictable(running: readonly RunningHere[], clearance: Clearance): readonly RunningHere[] {
+/**
+ * What the server's policy wants off the node now, whatever it wanted when the image was cleared. What glass was broken
+ * for stays until that ends.
+ */
+export function findEvictable(
+  running: readonly RunningHere[],
+  clearance: Clearance,
+  now: number,
+): readonly RunningHere[] {
   return running.filter(
     ({ cleared }) =>
-      cleared.running?.quarantined === 'evict' &&
-      !cleared.breakGlass &&
-      clearance.findWithdrawn(cleared) !== undefined,
+      (cleared.breakGlass?.until ?? 0) <= now && clearance.findWithdrawn(cleared)?.action === 'evict',
   )
 }
 

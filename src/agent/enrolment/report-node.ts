@@ -87,8 +87,8 @@ export async function reportOnce(parts: ReportParts): Promise<NodeAnswer> {
         'a container runs whose image is no longer cleared',
       )
   }
-  await evictOne(parts, findEvictable(running, clearance))
   await parts.refreshTrust(answer.policyVersion)
+  await evictOne(parts, findEvictable(running, clearance, clock.now()))
   return answer
 }
 

@@ -1,5 +1,5 @@
 import { systemCaller } from '../../identity/index.ts'
-import { currentPolicy, listUncleared } from '../../policy/index.ts'
+import { currentPolicy, findEffectivePolicy, listUncleared, mergeRunning } from '../../policy/index.ts'
 import type { NodeAnswer, NodeReport } from '../wire.ts'
 import type { EnrolledNode, NodeParts } from './enrol-node.ts'
 
@@ -62,16 +62,31 @@ export async function receiveReport(
     }
     return last
   })
-  const withdrawn = await listUncleared(parts, [...report.running, ...report.cached])
   return {
-    withdrawn: withdrawn.map(({ repository, digest, reasons }) => ({
-      repository,
-      digest,
-      reasons: [...reasons],
-    })),
+    withdrawn: await listWithdrawn(parts, report),
     lastEvent,
     policyVersion: (await currentPolicy(database)).version,
     serverTime: now,
     reportEverySeconds,
   }
+}
+
+/** What only waits for its verdict again is not taken from a node that runs it: a scan is no reason to stop anything. */
+async function listWithdrawn(
+  parts: NodeParts,
+  { running, cached }: NodeReport,
+): Promise<NodeAnswer['withdrawn']> {
+  const uncleared = await listUncleared(parts, [...running, ...cached])
+  const withdrawn = uncleared.filter(({ state }) => state !== 'pending')
+  const actions = new Map<string, 'report' | 'evict'>()
+  for (const repository of new Set(withdrawn.map((one) => one.repository))) {
+    const { levels } = await findEffectivePolicy(parts.database, repository)
+    actions.set(repository, mergeRunning(levels)?.quarantined ?? 'report')
+  }
+  return withdrawn.map(({ repository, digest, reasons }) => ({
+    repository,
+    digest,
+    reasons: [...reasons],
+    action: actions.get(repository) ?? 'report',
+  }))
 }
