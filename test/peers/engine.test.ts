@@ -239,6 +239,26 @@ describe('the embedded engine', { skip }, () => {
     await remove(podSandboxId)
   })
 
+  test('opening its log again takes nothing from whoever attaches after it, and ends no input', async () => {
+    const { podSandboxId, containerId, log } = await start(['sh', '-c', 'echo early; cat'], {
+      stdin: true,
+      stdinOnce: true,
+    })
+    const deadline = performance.now() + waitMs
+    while (!(existsSync(log) && readFileSync(log, 'utf8').includes('early')) && performance.now() < deadline)
+      await pause(50)
+    await cri.call('ReopenContainerLog', { containerId })
+    const { url } = await cri.call('Attach', { containerId, stdin: true, stdout: true, stderr: true })
+    const [stdin, stdout] = [new PassThrough(), new PassThrough()]
+    const attached = connectStream(url, { stdin, stdout, stderr: new PassThrough(), tty: false })
+    stdin.end('ahoy\n')
+    await attached
+    stdout.end()
+    assert.equal((await buffer(stdout)).toString(), 'early\nahoy\n')
+    assert.equal((await ended(containerId)).exitCode, 0)
+    await remove(podSandboxId)
+  })
+
   test('stop asks first, kills what does not listen, and is content with what has ended', async () => {
     const polite = await start(['sh', '-c', 'trap "exit 9" TERM; while true; do sleep 0.1; done'])
     await cri.call('StopContainer', { containerId: polite.containerId, timeout: 20 })

@@ -1,11 +1,15 @@
 import { join } from 'node:path'
 import { imageHandlers } from '../content/image-handlers.ts'
 import type { CriHandlers } from '../cri/backend.ts'
-import type { ContainerFilter, ContainerStatsFilter, PodSandboxStatsFilter } from '../cri/cri-types.ts'
+import type {
+  ContainerFilter,
+  ContainerStatsFilter,
+  LinuxContainerResources,
+  PodSandboxStatsFilter,
+} from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import type { StreamingServer } from '../streaming/types.ts'
 import { cgroupMode, readUsage } from './cgroups.ts'
-import type { Containers } from './containers.ts'
 import {
   describeContainer,
   describeContainerStatus,
@@ -19,6 +23,7 @@ import {
 } from './describe.ts'
 import { cgroupPath, type EngineParts } from './engine-parts.ts'
 import { execSync } from './exec.ts'
+import type { HeldContainers } from './held-containers.ts'
 import { reopenLog } from './hold-container.ts'
 import { metricHandlers } from './metrics.ts'
 import type { Pods } from './pods.ts'
@@ -30,7 +35,8 @@ export interface LifecycleParts {
   readonly pods: Records<PodRecord>
   readonly containers: Records<ContainerRecord>
   readonly podService: Pick<Pods, 'run' | 'stop' | 'remove'>
-  readonly containerService: Pick<Containers, 'create' | 'start' | 'stop' | 'remove' | 'settle' | 'update'>
+  readonly containerService: HeldContainers
+  readonly update: (record: ContainerRecord, linux: LinuxContainerResources | null) => Promise<void>
   readonly streaming: StreamingServer
   readonly socketOf: (containerId: string) => string
   /** One thing after another for each id. */
@@ -38,7 +44,6 @@ export interface LifecycleParts {
 }
 
 export interface HandlerParts extends EngineParts, LifecycleParts {
-  readonly containerService: Containers
   readonly version: string
 }
 
@@ -150,7 +155,7 @@ export function containerHandlers(parts: LifecycleParts): CriHandlers {
     },
     async UpdateContainerResources({ containerId, linux }) {
       const { id } = containers.get(containerId)
-      await inTurn(id, async () => containerService.update(await settled(id), linux))
+      await inTurn(id, async () => parts.update(await settled(id), linux))
       return {}
     },
     async ReopenContainerLog({ containerId }) {

@@ -19,8 +19,8 @@ export interface EngineEvent {
     | 'CONTAINER_DELETED_EVENT'
 }
 
-/** What the parts of the engine share. */
-export interface EngineParts {
+/** What containers need that shims hold. */
+export interface HeldParts {
   readonly clock: Clock
   readonly bootId: string
   readonly stateFolder: string
@@ -29,15 +29,19 @@ export interface EngineParts {
   readonly snapshots: Snapshots
   readonly pods: Records<PodRecord>
   readonly containers: Records<ContainerRecord>
+  readonly emit: (event: EngineEvent) => void
+}
+
+/** What the parts of the engine share. */
+export interface EngineParts extends HeldParts {
   readonly runtimes: ReadonlyMap<string, LowLevelRuntime>
   readonly namespaces: PodNamespaces
   readonly cni: Cni
-  readonly emit: (event: EngineEvent) => void
 }
 
 /** Files of one container. */
 export function placesOf(
-  { stateFolder, runFolder }: Pick<EngineParts, 'stateFolder' | 'runFolder'>,
+  { stateFolder, runFolder }: Pick<HeldParts, 'stateFolder' | 'runFolder'>,
   id: string,
 ) {
   const bundle = join(stateFolder, 'bundles', id)

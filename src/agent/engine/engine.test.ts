@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
@@ -18,6 +19,7 @@ import { capabilitiesOf } from './capabilities.ts'
 import { cgroupMode } from './cgroups.ts'
 import { Cni } from './cni.ts'
 import { findUser } from './find-user.ts'
+import { isAlive, startTimeOf } from './hold-container.ts'
 import { LowLevelRuntime } from './low-level-runtime.ts'
 import { Records } from './records.ts'
 import { runtimeSpec } from './runtime-spec.ts'
@@ -276,6 +278,15 @@ describe('what is kept', () => {
       ),
     )
     assert.throws(() => [...new FrameReader().read(Buffer.from([1, 255, 255, 255, 255]))], /too large/)
+  })
+
+  test('a process is told from another of its number, where the machine says when each started', () => {
+    const startTime = startTimeOf(process.pid) ?? ''
+    const { pid: gone } = spawnSync('true')
+    assert.ok(isAlive({ pid: process.pid, startTime }))
+    assert.ok(isAlive({ pid: process.pid, startTime: '' }))
+    if (startTime !== '') assert.ok(!isAlive({ pid: process.pid, startTime: `${startTime}1` }))
+    for (const pid of [gone, 0]) assert.ok(!isAlive({ pid, startTime: '' }))
   })
 
   test('calls about one thing come one after another, and a failure holds up nothing', async () => {

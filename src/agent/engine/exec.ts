@@ -208,6 +208,7 @@ export async function attachStreams(path: string, streams: ClientStreams): Promi
       target.once('drain', () => client.socket.resume())
     }
   })
+  client.send(frameTypes.attach)
   streams.onResize((size) => client.send(frameTypes.resize, Buffer.from(JSON.stringify(size))))
   streams.stdin?.on('data', (chunk: Buffer) => {
     if (client.send(frameTypes.stdin, chunk)) return

@@ -77,7 +77,13 @@ function firstLine(output: NodeJS.ReadableStream): Promise<ShimStart | undefined
 
 /** Whether the process is still that one, and not another with its number. */
 export function isAlive({ pid, startTime }: Holder): boolean {
-  return startTimeOf(pid) === startTime
+  if (startTime !== '') return startTimeOf(pid) === startTime
+  // Systems without proc(5) do not tell when it started: a process of that number has to do.
+  try {
+    return pid > 0 && process.kill(pid, 0)
+  } catch {
+    return false
+  }
 }
 
 /** proc(5), /proc/pid/stat: the 22nd field, in ticks since the machine started. A zombie is not alive. */
@@ -106,7 +112,7 @@ export interface ShimClient {
   readonly socket: Socket
 }
 
-/** Connects to a shim; `take` gets what the container prints. Throws UNAVAILABLE when nothing listens. */
+/** Connects to a shim; `take` gets what it sends. Throws UNAVAILABLE when nothing listens. */
 export async function attachShim(
   path: string,
   take: (type: number, content: Buffer) => void,

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -8,20 +8,19 @@ import { backendOf, type Backend } from '../cri/backend.ts'
 import { startStreamingServer } from '../streaming/start-streaming-server.ts'
 import { cgroupMode } from './cgroups.ts'
 import { Cni, usualCni, type CniOptions } from './cni.ts'
-import { Containers } from './containers.ts'
 import { engineHandlers } from './engine-handlers.ts'
 import { eventsOf } from './events.ts'
 import { placesOf, type EngineEvent, type EngineParts } from './engine-parts.ts'
 import { turnTaker } from './turn-taker.ts'
 import { streamingTarget } from './exec.ts'
+import { HeldContainers } from './held-containers.ts'
 import { LowLevelRuntime } from './low-level-runtime.ts'
 import { PodNamespaces } from './namespaces.ts'
 import { Pods } from './pods.ts'
 import { Records } from './records.ts'
+import { runtimeContainers } from './runtime-containers.ts'
 import type { ContainerRecord, EngineRuntime, PodRecord } from './types.ts'
-
-/** How often it is looked after containers whose shims are not children of this process. */
-const lookMs = 1_000
+import { updateContainer } from './update-container.ts'
 
 export interface EngineOptions {
   readonly name: string
@@ -61,33 +60,28 @@ export async function openEngine(options: EngineOptions): Promise<Backend> {
     cni: new Cni({ ...usualCni, ...options.cni }),
     emit: (event) => listeners.forEach((listener) => listener(event)),
   }
-  const containerService = new Containers(parts)
+  const containerService = new HeldContainers(parts, runtimeContainers(parts))
   const podService = new Pods(parts, containerService)
   await recover(parts, containerService, podService, log)
   const streaming = await startStreamingServer({ target: streamingTarget(parts), log })
-  const look = setInterval(() => {
-    for (const { id } of parts.containers.list()) {
-      containerService
-        .settle(id)
-        .catch((error: unknown) => log.error({ err: error, id }, 'a container was not settled'))
-    }
-  }, lookMs).unref()
+  const look = containerService.lookAfter(log)
   const handlers = engineHandlers({
     ...parts,
     podService,
     containerService,
+    update: (record, linux) => updateContainer(parts, record, linux),
     streaming,
     version: options.version,
     socketOf: (id) => placesOf(parts, id).socket,
     inTurn: turnTaker(),
   })
   return backendOf(name, { ...handlers, ...eventsOf(parts, listeners) }, async () => {
-    clearInterval(look)
+    look.close()
     await streaming.close()
   })
 }
 
-async function recover(parts: EngineParts, containers: Containers, pods: Pods, log: Log): Promise<void> {
+async function recover(parts: EngineParts, containers: HeldContainers, pods: Pods, log: Log): Promise<void> {
   for (const record of parts.containers.list()) {
     await containers.adopt(record)
     await containers.settle(record.id)
@@ -110,16 +104,5 @@ async function recover(parts: EngineParts, containers: Containers, pods: Pods, l
     // A stopped pod without containers may be one whose making was cut off: its namespaces are not to stay.
     else if (isHalf) await parts.namespaces.remove(pod.id)
   }
-  const known = new Set(parts.containers.list().map(({ id }) => id))
-  const bundles = join(parts.stateFolder, 'bundles')
-  const left = new Set([
-    ...(await parts.snapshots.list()),
-    ...(existsSync(bundles) ? readdirSync(bundles) : []),
-  ])
-  for (const id of left) {
-    if (known.has(id)) continue
-    log.warn({ id }, 'what a container left that was half made is taken away')
-    await parts.snapshots.remove(id)
-    rmSync(join(bundles, id), { recursive: true, force: true })
-  }
+  await containers.removeLeft(log)
 }

@@ -7,8 +7,8 @@ import type { PodSandboxConfig } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { removeGroups } from './cgroups.ts'
 import type { Attachment } from './cni.ts'
-import type { Containers } from './containers.ts'
 import { cgroupPath, getRuntime, podFolder, type EngineParts } from './engine-parts.ts'
+import type { HeldContainers } from './held-containers.ts'
 import type { NamespaceKind } from './namespaces.ts'
 import { refuseUserNamespace } from './refuse-unheld.ts'
 import type { PodRecord } from './types.ts'
@@ -21,9 +21,9 @@ const networkAnnotation = 'pratique.dev/network'
 /** The pods of the engine. */
 export class Pods {
   readonly #parts: EngineParts
-  readonly #containers: Containers
+  readonly #containers: HeldContainers
 
-  constructor(parts: EngineParts, containers: Containers) {
+  constructor(parts: EngineParts, containers: HeldContainers) {
     this.#parts = parts
     this.#containers = containers
   }

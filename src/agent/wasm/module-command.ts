@@ -1,5 +1,3 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { ModuleJob, WasmProgram } from './types.ts'
 
 const runner = new URL('run-module.ts', import.meta.url).pathname
@@ -10,16 +8,17 @@ const heapMegabytes = 64
 /** The command line that runs a module in the way of its program. */
 export function moduleCommand(
   { kind, program }: WasmProgram,
-  job: ModuleJob,
-  memoryBytes: number,
-  bundle: string,
+  /** What is to be done, and the file that says it. */
+  {
+    job,
+    file,
+    memoryBytes,
+  }: { readonly job: ModuleJob; readonly file: string; readonly memoryBytes: number },
 ): { readonly program: string; readonly arguments: readonly string[] } {
   const [, ...rest] = job.arguments
   const folders = Object.entries(job.folders)
   const variables = Object.entries(job.environment).map(([name, value]) => `${name}=${value}`)
   if (kind === 'node') {
-    const file = join(bundle, 'module.json')
-    writeFileSync(file, JSON.stringify(job), { mode: 0o600 })
     return {
       program: process.execPath,
       arguments: [

@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -10,9 +11,10 @@ import { backendOf, type Backend, type CriHandlers } from '../cri/backend.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { describePodStats, describeStats } from '../engine/describe.ts'
 import { containerHandlers, podHandlers } from '../engine/engine-handlers.ts'
-import type { EngineEvent } from '../engine/engine-parts.ts'
+import { placesOf, type EngineEvent } from '../engine/engine-parts.ts'
 import { eventsOf } from '../engine/events.ts'
 import { attachStreams } from '../engine/exec.ts'
+import { HeldContainers } from '../engine/held-containers.ts'
 import { Records } from '../engine/records.ts'
 import { turnTaker } from '../engine/turn-taker.ts'
 import type { ContainerRecord, PodRecord } from '../engine/types.ts'
@@ -20,10 +22,9 @@ import { findProgram } from '../runtimes/find-runtimes.ts'
 import { startStreamingServer } from '../streaming/start-streaming-server.ts'
 import type { StreamingTarget } from '../streaming/types.ts'
 import { processUsage } from './process-usage.ts'
-import { WasmContainers, wasmPlaces, type WasmParts } from './wasm-containers.ts'
-import type { WasmProgram } from './types.ts'
+import type { WasmParts, WasmProgram } from './types.ts'
+import { wasmContainers } from './wasm-containers.ts'
 
-const lookMs = 1_000
 const defaultMemoryBytes = 256 * 1024 * 1024
 
 export interface WasmOptions {
@@ -68,19 +69,22 @@ export async function openWasm(options: WasmOptions): Promise<Backend> {
     memoryBytes: options.memoryBytes ?? defaultMemoryBytes,
     emit: (event) => listeners.forEach((listener) => listener(event)),
   }
-  const containerService = new WasmContainers(parts)
-  await recover(parts, containerService)
+  const containerService = new HeldContainers(parts, wasmContainers(parts))
+  for (const record of parts.containers.list()) {
+    await containerService.adopt(record)
+    await containerService.settle(record.id)
+  }
+  await containerService.removeLeft(log)
   const streaming = await startStreamingServer({ target: targetOf(parts), log })
-  const look = setInterval(() => {
-    for (const { id } of parts.containers.list()) void containerService.settle(id)
-  }, lookMs).unref()
+  const look = containerService.lookAfter(log)
   const lifecycle = {
     pods: parts.pods,
     containers: parts.containers,
     podService: podServiceOf(parts, containerService),
     containerService,
+    update: refuseUpdate,
     streaming,
-    socketOf: (id: string) => wasmPlaces(parts, id).socket,
+    socketOf: (id: string) => placesOf(parts, id).socket,
     inTurn: turnTaker(),
   }
   const handlers: CriHandlers = {
@@ -102,37 +106,22 @@ export async function openWasm(options: WasmOptions): Promise<Backend> {
     },
   }
   return backendOf(name, handlers, async () => {
-    clearInterval(look)
+    look.close()
     await streaming.close()
   })
 }
 
-/** A machine that does not tell its boots has one: what ran is found by its processes. */
+/** A number of a process means nothing after a restart of the machine. Where boots cannot be told apart there is one. */
 function bootId(): string {
   const file = '/proc/sys/kernel/random/boot_id'
-  return existsSync(file) ? readFileSync(file, 'utf8').trim() : 'unknown'
-}
-
-async function recover(parts: WasmParts, containers: WasmContainers): Promise<void> {
-  for (const record of parts.containers.list()) {
-    await containers.adopt(record)
-    await containers.settle(record.id)
-  }
-  const known = new Set(parts.containers.list().map(({ id }) => id))
-  const bundles = join(parts.stateFolder, 'bundles')
-  const left = new Set([
-    ...(await parts.snapshots.list()),
-    ...(existsSync(bundles) ? readdirSync(bundles) : []),
-  ])
-  for (const id of left) {
-    if (known.has(id)) continue
-    await parts.snapshots.remove(id)
-    rmSync(join(bundles, id), { recursive: true, force: true })
-  }
+  if (existsSync(file)) return readFileSync(file, 'utf8').trim()
+  return process.platform === 'darwin'
+    ? execFileSync('sysctl', ['-n', 'kern.bootsessionuuid'], { encoding: 'utf8' }).trim()
+    : 'unknown'
 }
 
 /** Pods are records: a module has no namespaces that could be shared. */
-function podServiceOf({ pods, containers, clock, bootId }: WasmParts, service: WasmContainers) {
+function podServiceOf({ pods, containers, clock, bootId }: WasmParts, service: HeldContainers) {
   const own = (pod: PodRecord) => containers.list().filter(({ podId }) => podId === pod.id)
   const stop = async (pod: PodRecord): Promise<void> => {
     for (const one of own(pod)) await service.stop(one, 0)
@@ -161,6 +150,10 @@ function podServiceOf({ pods, containers, clock, bootId }: WasmParts, service: W
   }
 }
 
+async function refuseUpdate({ id }: ContainerRecord): Promise<never> {
+  throw new CriFailure('FAILED_PRECONDITION', `the limits of the module ${id} hold from its start to its end`)
+}
+
 function targetOf(parts: WasmParts): StreamingTarget {
   const refuse = async (): Promise<never> => {
     throw new CriFailure('FAILED_PRECONDITION', noProcesses)
@@ -170,7 +163,7 @@ function targetOf(parts: WasmParts): StreamingTarget {
     portForward: refuse,
     async attach({ containerId }, streams) {
       const container = parts.containers.get(containerId)
-      await attachStreams(wasmPlaces(parts, container.id).socket, streams)
+      await attachStreams(placesOf(parts, container.id).socket, streams)
     },
   }
 }

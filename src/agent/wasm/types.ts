@@ -1,3 +1,5 @@
+import type { HeldParts } from '../engine/engine-parts.ts'
+
 /** What a process is told that runs a module. */
 export interface ModuleJob {
   /** The file of the module. */
@@ -16,4 +18,11 @@ export interface WasmProgram {
   readonly kind: 'node' | 'wasmtime' | 'wasmedge'
   /** Undefined: this process's own. */
   readonly program?: string
+}
+
+export interface WasmParts extends HeldParts {
+  /** By handler; the first is for pods that name none. */
+  readonly programs: ReadonlyMap<string, WasmProgram>
+  /** Most memory of a module that asks for no limit of its own. */
+  readonly memoryBytes: number
 }

@@ -157,8 +157,6 @@ describe('a module', () => {
   test('gets no more memory than it may have', async () => {
     const { containerId } = await start(artifactOf(growModule.bytes))
     assert.equal((await ended(containerId)).exitCode, 9)
-    const { info } = await call('ContainerStatus', { containerId, verbose: true })
-    assert.ok(info['info'])
     // The same module with room for all that it wants comes to its other end.
     const roomy = await start(artifactOf(growModule.bytes), {
       linux: { resources: { memoryLimitInBytes: 2 * 1024 ** 3 } },
@@ -198,6 +196,22 @@ describe('a module', () => {
     assert.ok((stats?.memory?.usageBytes?.value ?? 0) > 0 || !existsSync('/proc'))
     await call('StopContainer', { containerId, timeout: 20 })
     assert.equal((await ended(containerId)).exitCode, 143)
+  })
+
+  test('that was started when the agent was killed is found, and stopped', async () => {
+    const { containerId } = await start(artifactOf(loopModule.bytes))
+    const file = join(folder, 'state/containers', `${containerId}.json`)
+    await wasm.close()
+    const record = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
+    // As it is written between the start of the shim and its answer.
+    const { pid, startedAt, ...begun } = record
+    writeFileSync(file, JSON.stringify({ ...begun, state: 'created' }))
+    wasm = await open()
+    const { status } = await call('ContainerStatus', { containerId })
+    assert.deepEqual([status?.state, status?.message], ['CONTAINER_RUNNING', ''])
+    await call('StopContainer', { containerId, timeout: 20 })
+    assert.equal((await ended(containerId)).exitCode, 143)
+    assert.ok(pid && startedAt)
   })
 
   test('has no processes and no ports, and that is explained', async () => {

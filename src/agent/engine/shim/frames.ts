@@ -6,6 +6,8 @@ export const frameTypes = {
   /** JSON: `{"columns": …, "rows": …}`. */
   resize: 2,
   reopenLog: 3,
+  /** From now on this client is one whose streams are the container's. */
+  attach: 4,
   /** From the shim. */
   stdout: 10,
   stderr: 11,

@@ -4,8 +4,9 @@ export interface ShimJob {
   readonly arguments: readonly string[]
   readonly workingFolder: string
   readonly environment: Readonly<Record<string, string>>
-  /** Written by the runtime when the container runs; undefined where the program itself is the container. */
-  readonly pidFile?: string | undefined
+  /** Written when the container runs, by the runtime, or by the shim where the program itself is the container. */
+  readonly pidFile: string
+  readonly isDirect?: boolean | undefined
   /** Where the runtime writes what went wrong. */
   readonly runtimeLog?: string | undefined
   readonly logPath: string | undefined

@@ -25,8 +25,9 @@ interface Held {
 }
 
 const job = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as ShimJob
-const clients = new Set<Socket>()
-let isStarted = job.pidFile === undefined
+/** Those that asked for the streams of the container. */
+const attached = new Set<Socket>()
+let isStarted = job.isDirect ?? false
 let hasTold = false
 /** What an interactive container says before its first client is there is kept for it. */
 let early: Buffer[] | undefined = job.stdin || job.tty ? [] : undefined
@@ -41,8 +42,10 @@ process.stdout.on('error', () => {})
 
 const held = job.tty ? await holdTerminal() : holdPipes()
 serve()
-if (job.pidFile === undefined) tell({ pid: held.pid })
-else watchForStart(job.pidFile)
+if (job.isDirect) {
+  writeFileSync(job.pidFile, String(held.pid))
+  tell({ pid: held.pid })
+} else watchForStart(job.pidFile)
 
 function openLog(): CriLog | undefined {
   if (job.logPath === undefined) return undefined
@@ -117,7 +120,7 @@ function take(stream: 'stdout' | 'stderr', chunk: Buffer): void {
     early.push(bytes)
     earlyBytes += bytes.length
   }
-  for (const client of clients) {
+  for (const client of attached) {
     if (client.writableLength > maximumWaitingBytes) client.destroy()
     else client.write(bytes)
   }
@@ -125,18 +128,14 @@ function take(stream: 'stdout' | 'stderr', chunk: Buffer): void {
 
 function serve(): void {
   rmSync(job.socket, { force: true })
-  createServer(attach).listen(job.socket)
+  createServer(hear).listen(job.socket)
 }
 
-function attach(client: Socket): void {
+function hear(client: Socket): void {
   const reader = new FrameReader()
-  clients.add(client)
-  for (const bytes of early ?? []) client.write(bytes)
-  early = undefined
   client.on('error', () => client.destroy())
   client.on('close', () => {
-    clients.delete(client)
-    if (job.stdinOnce) held.endInput()
+    if (attached.delete(client) && job.stdinOnce) held.endInput()
   })
   client.on('data', (chunk: Buffer) => {
     try {
@@ -147,7 +146,14 @@ function attach(client: Socket): void {
   })
 }
 
+function attach(client: Socket): void {
+  attached.add(client)
+  for (const bytes of early ?? []) client.write(bytes)
+  early = undefined
+}
+
 function obey(client: Socket, { type, content }: { readonly type: number; readonly content: Buffer }): void {
+  if (type === frameTypes.attach) attach(client)
   if (type === frameTypes.stdin) held.write(content)
   if (type === frameTypes.stdinEnd) held.endInput()
   if (type === frameTypes.resize) {

@@ -1,0 +1,119 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ContainerConfig, LinuxContainerConfig } from '../cri/cri-types.ts'
+import { CriFailure } from '../cri/failures.ts'
+import { cgroupMode, readUsage, removeGroups } from './cgroups.ts'
+import { cgroupPath, getRuntime, placesOf, podFolder, type EngineParts } from './engine-parts.ts'
+import type { ContainerKind } from './held-containers.ts'
+import type { LowLevelRuntime } from './low-level-runtime.ts'
+import { runtimeSpec } from './runtime-spec.ts'
+import type { ContainerRecord, PodRecord } from './types.ts'
+
+/** Containers that a low-level runtime makes of an OCI bundle. */
+export function runtimeContainers(parts: EngineParts): ContainerKind {
+  const { pods, snapshots } = parts
+  const clean = async ({ id, podId }: ContainerRecord): Promise<void> => {
+    const pod = pods.find(podId)
+    if (pod) await getRuntime(parts, pod.handler).remove(pod, id)
+  }
+  return {
+    async prepare({ id, pod, config, image, bundle }, context) {
+      requireLimits(getRuntime(parts, pod.handler), config)
+      const root = await snapshots.prepare(image, id, context)
+      const spec = runtimeSpec({
+        id,
+        pod,
+        config,
+        image: image.config,
+        root,
+        namespaces: namespacesOf(parts, pod, config),
+        podFiles: podFiles(parts, pod),
+        cgroupPath: cgroupMode() === 'none' ? undefined : cgroupPath(pod, id),
+      })
+      writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 })
+      return stopSignalOf(config, image.config.config?.StopSignal)
+    },
+    command({ id }, pod) {
+      const { bundle, pidFile, runtimeLog } = placesOf(parts, id)
+      const runtime = getRuntime(parts, pod.handler)
+      // Groups that are kept tell afterwards whether it ran out of memory.
+      const keep = runtime.kind === 'runc' ? ['--keep'] : []
+      const options = [...keep, '--bundle', bundle, '--pid-file', pidFile, id]
+      return {
+        ...runtime.commandLine(pod, runtimeLog, 'run', ...options),
+        environment: { PATH: process.env['PATH'] ?? '' },
+        runtimeLog,
+      }
+    },
+    async signal({ id, podId }, signal) {
+      const pod = pods.get(podId)
+      await getRuntime(parts, pod.handler).kill(pod, id, signal, signal === 'KILL')
+    },
+    reasonOf({ id, podId }, { exitCode }) {
+      const pod = pods.find(podId)
+      const { oomKills = 0 } = pod ? readUsage(cgroupPath(pod, id)) : {}
+      return oomKills > 0 && exitCode === 137 ? 'OOMKilled' : undefined
+    },
+    clean,
+    async release(record) {
+      await clean(record)
+      const pod = pods.find(record.podId)
+      if (pod) removeGroups(cgroupPath(pod, record.id))
+    },
+  }
+}
+
+function namespacesOf({ namespaces, containers }: EngineParts, pod: PodRecord, config: ContainerConfig) {
+  const options = config.linux?.securityContext?.namespaceOptions
+  const podOptions = pod.config.linux?.securityContext?.namespaceOptions
+  const path = (kind: 'net' | 'ipc' | 'uts'): string => namespaces.path(pod.id, kind)
+  const ipc = options?.ipc ?? podOptions?.ipc
+  return {
+    network: pod.network === 'node' ? 'node' : path('net'),
+    ipc: ipc === 'NODE' ? 'node' : path('ipc'),
+    uts: pod.network === 'node' ? 'node' : path('uts'),
+    pid: pidNamespace(options?.pid ?? 'CONTAINER', containers.find(options?.targetId ?? '')),
+  }
+}
+
+function podFiles(parts: EngineParts, pod: PodRecord): Record<string, string> {
+  const folder = podFolder(parts, pod.id)
+  const files = {
+    '/etc/hosts': join(folder, 'hosts'),
+    '/etc/hostname': join(folder, 'hostname'),
+    '/etc/resolv.conf': join(folder, 'resolv.conf'),
+    '/dev/shm': join(folder, 'shm'),
+  }
+  return Object.fromEntries(Object.entries(files).filter(([, source]) => existsSync(source)))
+}
+
+function pidNamespace(mode: string, target: ContainerRecord | undefined): string | undefined {
+  if (mode === 'NODE') return 'node'
+  if (mode === 'CONTAINER') return undefined
+  if (mode === 'TARGET' && target?.pid !== undefined) return `/proc/${target.pid}/ns/pid`
+  throw new CriFailure(
+    'FAILED_PRECONDITION',
+    mode === 'TARGET'
+      ? 'the container whose processes are to be seen does not run'
+      : 'the embedded engine has no process that could hold a process namespace for a whole pod; use a containerd behind the agent for shareProcessNamespace',
+  )
+}
+
+/** Limits that would not hold are refused, not forgotten. Throws FAILED_PRECONDITION. */
+export function requireLimits(
+  { hasLimits, handler }: LowLevelRuntime,
+  { linux }: { readonly linux: Pick<LinuxContainerConfig, 'resources'> | null },
+): void {
+  const { memoryLimitInBytes = 0, cpuQuota = 0 } = linux?.resources ?? {}
+  if (hasLimits || (memoryLimitInBytes <= 0 && cpuQuota <= 0)) return
+  throw new CriFailure(
+    'FAILED_PRECONDITION',
+    `${handler} cannot hold limits of memory or processor with the control groups of this machine; use the handler runc, or a machine with cgroup v2 only`,
+  )
+}
+
+function stopSignalOf(config: ContainerConfig, ofImage: string | undefined): string {
+  const asked = config.stopSignal === 'RUNTIME_DEFAULT' ? (ofImage ?? '') : config.stopSignal
+  const name = asked.replace(/^SIG/, '').replace('RTMINPLUS', 'RTMIN+').replace('RTMAXMINUS', 'RTMAX-')
+  return /^[A-Z0-9+-]{1,12}$/.test(name) ? name : 'TERM'
+}
