@@ -11,6 +11,7 @@ export {
   nodeConfigPath,
   NodeCredentials,
 } from './node-config.ts'
+export { keyAlgorithm, makeCertificateKeys, openX509 } from './nodes/certificate-keys.ts'
 export { askOnlyServer, onlyServer, serverSigner } from './only-server.ts'
 export { openTrust } from './open-trust.ts'
 export { restrictScopes } from './restrict-scopes.ts'

@@ -1,6 +1,7 @@
-import { generateKeyPairSync, webcrypto } from 'node:crypto'
+import { webcrypto } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { keyAlgorithm, makeCertificateKeys, openX509 } from '../../runtime/offline.ts'
 import type { NodeCertificate } from '../../runtime/wire.ts'
 import { CriFailure } from '../cri/failures.ts'
 import {
@@ -12,8 +13,6 @@ import {
   type Enrolment,
   type ServerLink,
 } from './server-link.ts'
-
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 
 export interface EnrolOptions {
   /** `https://host:port` of the port of the nodes. */
@@ -60,34 +59,12 @@ export async function renew(link: ServerLink, folder: string): Promise<Enrolment
 /** PKCS#10 (RFC 2986), signed with the key that it is for. */
 async function makeRequest(name: string): Promise<{ readonly request: string; readonly key: string }> {
   const x509 = await openX509()
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { keys, privateKeyPem } = await makeCertificateKeys()
   const request = await x509.Pkcs10CertificateRequestGenerator.create(
-    {
-      name: `CN=${name}`,
-      signingAlgorithm: algorithm,
-      keys: {
-        privateKey: await webcrypto.subtle.importKey(
-          'pkcs8',
-          privateKey.export({ type: 'pkcs8', format: 'der' }),
-          algorithm,
-          true,
-          ['sign'],
-        ),
-        publicKey: await webcrypto.subtle.importKey(
-          'spki',
-          publicKey.export({ type: 'spki', format: 'der' }),
-          algorithm,
-          true,
-          ['verify'],
-        ),
-      },
-    },
+    { name: `CN=${name}`, signingAlgorithm: keyAlgorithm, keys },
     webcrypto,
   )
-  return {
-    request: request.toString('pem'),
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
-  }
+  return { request: request.toString('pem'), key: privateKeyPem }
 }
 
 /** The enrolment is written last: without it there is none, whatever else lies there. */
@@ -99,10 +76,4 @@ function keep(folder: string, server: string, certified: NodeCertificate, key: s
   const enrolment = { server, id, name, expiresAt }
   writeWhole(join(folder, enrolmentFiles.enrolment), JSON.stringify(enrolment, null, 2), 0o644)
   return enrolment
-}
-
-/** Large, and seldom needed. It looks for what describes classes before it is loaded. */
-async function openX509() {
-  await import('reflect-metadata')
-  return import('@peculiar/x509')
 }

@@ -1,16 +1,10 @@
-import {
-  createHash,
-  createPrivateKey,
-  generateKeyPairSync,
-  randomBytes,
-  webcrypto,
-  X509Certificate,
-} from 'node:crypto'
+import { createHash, randomBytes, webcrypto, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { Database } from '../../database/index.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { RuntimeFailure } from '../failures.ts'
+import { importSigningKey, keyAlgorithm, makeCertificateKeys, openX509 } from './certificate-keys.ts'
 
 const dayMs = 86_400_000
 const authorityMs = 3_650 * dayMs
@@ -19,7 +13,6 @@ export const nodeCertificateMs = 7 * dayMs
 export const serverCertificateMs = 30 * dayMs
 /** Clocks of nodes may be a little behind. */
 const skewMs = 300_000
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 
 /** Whoever signs the certificates of nodes and of the port that they talk to: ECDSA on P-256, kept in the database. */
 export interface NodeAuthority {
@@ -63,25 +56,15 @@ export function fingerprintOf(certificatePem: string): string {
 
 async function makeAuthority(now: number): Promise<NodeAuthority> {
   const x509 = await openX509()
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const privateKeyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+  const { keys, privateKeyPem } = await makeCertificateKeys()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       serialNumber: serial(),
       name: 'CN=Pratique nodes',
       notBefore: new Date(now - skewMs),
       notAfter: new Date(now + authorityMs),
-      signingAlgorithm: algorithm,
-      keys: {
-        privateKey: await importKey(privateKeyPem),
-        publicKey: await webcrypto.subtle.importKey(
-          'spki',
-          publicKey.export({ type: 'spki', format: 'der' }),
-          algorithm,
-          true,
-          ['verify'],
-        ),
-      },
+      signingAlgorithm: keyAlgorithm,
+      keys,
       extensions: [
         new x509.BasicConstraintsExtension(true, 0, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
@@ -99,17 +82,17 @@ export async function issueServerCertificate(
   now: number,
 ) {
   const x509 = await openX509()
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKeyPem: key, publicKeyDer } = await makeCertificateKeys()
   const all = [...new Set([...(names.length > 0 ? names : [hostname()]), 'localhost', '127.0.0.1'])]
   const certificate = await issue(authority, {
-    publicKey: publicKey.export({ type: 'spki', format: 'der' }),
+    publicKey: publicKeyDer,
     subject: 'CN=Pratique',
     now,
     lifetimeMs: serverCertificateMs,
     usage: x509.ExtendedKeyUsage.serverAuth,
     names: all.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })),
   })
-  return { certificate, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }
+  return { certificate, key }
 }
 
 /** The certificate of a node, for the key of its request (PKCS#10). Throws NODE_REQUEST_INVALID. */
@@ -168,9 +151,9 @@ async function issue({ certificatePem, privateKeyPem }: NodeAuthority, wish: Wis
       issuer: new x509.X509Certificate(certificatePem).subject,
       notBefore: new Date(wish.now - skewMs),
       notAfter: new Date(wish.now + wish.lifetimeMs),
-      signingAlgorithm: algorithm,
+      signingAlgorithm: keyAlgorithm,
       publicKey: new x509.PublicKey(wish.publicKey),
-      signingKey: await importKey(privateKeyPem),
+      signingKey: await importSigningKey(privateKeyPem),
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -183,18 +166,7 @@ async function issue({ certificatePem, privateKeyPem }: NodeAuthority, wish: Wis
   return certificate.toString('pem')
 }
 
-function importKey(pem: string) {
-  const der = createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' })
-  return webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign'])
-}
-
 /** RFC 5280 section 4.1.2.2: positive, and not to be guessed. */
 function serial(): string {
   return `01${randomBytes(15).toString('hex')}`
-}
-
-/** Large, and seldom needed. It looks for what describes classes before it is loaded. */
-async function openX509() {
-  await import('reflect-metadata')
-  return import('@peculiar/x509')
 }
