@@ -6,7 +6,13 @@ import fc from 'fast-check'
 import type { NodeConfig, RuntimeScope } from '../../runtime/offline.ts'
 import { getRuntimeExport, onlyServer } from '../../runtime/offline.ts'
 import { clauseOf, keySigner, policyOf, trustOf } from '../../runtime/exports/testing-trust.ts'
-import { makeNode, signTrust, writeFiles, type TestNode } from '../../../test/fixtures/make-node.ts'
+import {
+  makeNode,
+  makeServerKey,
+  signTrust,
+  writeFiles,
+  type TestNode,
+} from '../../../test/fixtures/make-node.ts'
 import { parseDuration } from './check-containerd.ts'
 import { readContainerdConfig } from './containerd-config.ts'
 import { isAtLeastAsStrict, lookUp, readContainersPolicy } from './containers-policy.ts'
@@ -50,7 +56,7 @@ function goodFiles(): Record<string, string> {
     others: 'reject',
     unexpressible: 'reject',
     node: {
-      bundle: signTrust(makeNode(trust).key, trust).toString(),
+      bundle: signTrust(makeServerKey(), trust).toString(),
       server: 'https://registry.test:5000',
       signer: 'policy',
       program: 'pratique',
@@ -407,7 +413,7 @@ test('a trust that ends soon, has ended or is signed by another key is found', a
   assert.deepEqual(problemsOf(soon), ['node.trust'])
   const ended = await examine(node, { ...version(), now: trust.expiresAt + 1 })
   assert.deepEqual(problemsOf(ended), ['node.trust'])
-  const other = nodeWith(goodFiles(), { publicKeys: [makeNode(trust).key.publicKeyPem] })
+  const other = nodeWith(goodFiles(), { publicKeys: [makeServerKey().publicKeyPem] })
   assert.deepEqual(problemsOf(await examine(other, version())), ['node.trust'])
 })
 
