@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { NodeLab } from '../fixtures/node-lab.ts'
+import { runToEnd, type Ran } from '../fixtures/start-product.ts'
 import { wasmArtifact } from '../fixtures/wasm-artifact.ts'
 import { growModule, loopModule, readModule, talkModule, trapModule } from '../fixtures/wasm-modules.ts'
 import { findPeers, rootSkip } from './peer.ts'
 
-const { skip: missing, paths } = findPeers('wat2wasm', 'setpriv')
+const { skip: missing, paths } = findPeers('wat2wasm', 'setpriv', 'wasmedge')
 const program = join(import.meta.dirname, '../../bin/pratique')
 
 test('the modules of the tests are those of the text beside them', { skip: missing }, () => {
@@ -36,6 +38,7 @@ describe('an agent without root', { skip: missing || rootSkip() }, () => {
     XDG_RUNTIME_DIR: home,
     XDG_STATE_HOME: home,
     NODE_COMPILE_CACHE: home,
+    PATH: `${dirname(paths.wasmedge)}:${process.env['PATH']}`,
   })
 
   before(async () => {
@@ -86,6 +89,42 @@ describe('an agent without root', { skip: missing || rootSkip() }, () => {
       assert.deepEqual([error.status, error.stdout], [7, 'module.wasm\0ahoy\0'])
       return true
     })
+  })
+
+  const inWasmedge = async (bytes: Buffer, ...more: string[]): Promise<Ran> => {
+    const name = await lab.pushArtifact(`prod/${randomUUID()}:1`, wasmArtifact(bytes))
+    const argv = [...asNobody, program, 'run', '--handler', 'wasmedge', '--rm', ...more, name, 'one', 'two']
+    return runToEnd(paths.setpriv, argv, { ...environment(), ...lab.environment })
+  }
+
+  test('runs modules by wasmedge as well, with arguments, variables and folders, and a limit of memory', async () => {
+    const talked = await inWasmedge(talkModule.bytes, '-e', 'GREETING=ahoy')
+    assert.deepEqual([talked.code, talked.stdout], [7, 'module.wasm\0one\0two\0'])
+    // After the progress of the pull.
+    assert.match(talked.stderr, /\nGREETING=ahoy\0$/)
+    const grown = await inWasmedge(growModule.bytes, '--memory', '16m')
+    assert.equal(grown.code, 9, grown.stderr)
+    const data = join(home, 'data')
+    mkdirSync(data)
+    writeFileSync(join(data, 'note'), 'what is in the note')
+    const read = await inWasmedge(readModule.bytes, '-v', `${data}:/data`)
+    assert.deepEqual([read.code, read.stdout], [0, 'what is in the note'])
+    const trapped = await inWasmedge(trapModule.bytes)
+    assert.notEqual(trapped.code, 0)
+  })
+
+  test('gives a component to wasmedge only, and says who runs it', async () => {
+    const emptyComponent = Buffer.from([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0])
+    const name = await lab.pushArtifact('prod/component:1', wasmArtifact(emptyComponent))
+    const here = await runToEnd(paths.setpriv, [...asNobody, program, 'run', '--wasm', name], {
+      ...environment(),
+      ...lab.environment,
+    })
+    assert.match(here.stderr, /install wasmtime or wasmedge/)
+    // It has nothing to be called, which only a program that reads components can tell.
+    const there = await inWasmedge(emptyComponent)
+    assert.notEqual(there.code, 0)
+    assert.doesNotMatch(there.stderr, /component \(WASI preview 2\)/)
   })
 
   test('refuses one that is not signed', async () => {

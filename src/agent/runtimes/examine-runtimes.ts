@@ -5,6 +5,7 @@ import { backendOf, type Backend } from '../cri/backend.ts'
 import { connectBackend } from '../cri/connect-backend.ts'
 import type { Machine } from '../doctor/types.ts'
 import type { EngineRuntime } from '../engine/types.ts'
+import { findWasmPrograms } from '../wasm/find-wasm-programs.ts'
 import { findBackends } from './find-backends.ts'
 import { findPrograms } from './find-programs.ts'
 import { findRuntimes } from './find-runtimes.ts'
@@ -54,7 +55,15 @@ function openToLook(config: BackendConfig): ReportedBackend {
     const backend = connectBackend(name, config.socket)
     return { kind, backend, ...(config.handlers ? { handlers: config.handlers } : {}) }
   }
-  if (kind === 'wasm') return { kind, backend: describedBackend(name, 'pratique-wasm', ['']) }
+  if (kind === 'wasm')
+    return {
+      kind,
+      backend: describedBackend(
+        name,
+        'pratique-wasm',
+        findWasmPrograms().map(({ handler }) => handler),
+      ),
+    }
   const runtimes: readonly EngineRuntime[] = findRuntimes(config.runtimes)
   const handlers = runtimes.map(({ handler }) => handler)
   return { kind, backend: describedBackend(name, 'pratique-engine', handlers), runtimes }

@@ -36,7 +36,16 @@ const usualFolders = [
   '/snap/microk8s/current/bin',
 ] as const
 
-const lowLevel = ['runc', 'crun', 'crun-wasm', 'runsc', 'youki', 'kata-runtime'] as const
+const lowLevel = [
+  'runc',
+  'crun',
+  'crun-wasm',
+  'runsc',
+  'youki',
+  'kata-runtime',
+  'wasmtime',
+  'wasmedge',
+] as const
 const shimName = /^containerd-shim-([a-z0-9]+(?:-[a-z0-9]+)*)-(v\d+)$/
 const maximumPrograms = 50
 

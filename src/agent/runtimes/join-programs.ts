@@ -11,12 +11,19 @@ export function joinPrograms(
   engineRuntimes: readonly EngineRuntime[] = [],
 ): FoundRuntime[] {
   return found.map((one) => {
-    if (one.kind === 'wasm') return one
+    if (one.kind === 'wasm') return joinWasm(one, programs)
     if (one.kind === 'cri') return joinShim(one, programs)
     const path = engineRuntimes.find(({ handler }) => handler === one.backendHandler)?.program
     if (path !== undefined && !existsSync(path)) return missing(one, path)
     return describe(one, path, findProgram(programs, path))
   })
+}
+
+/** Node is always there. */
+function joinWasm(one: FoundRuntime, programs: readonly RuntimeProgram[]): FoundRuntime {
+  if (one.runtime === 'node-wasi') return { ...one, version: process.versions.node }
+  const program = programs.find(({ runtime, shim }) => runtime === one.runtime && shim === undefined)
+  return { ...describe(one, program?.path, program), state: 'untried' }
 }
 
 function missing(one: FoundRuntime, path: string): FoundRuntime {
@@ -27,6 +34,10 @@ function missing(one: FoundRuntime, path: string): FoundRuntime {
 const runcShim = 'io.containerd.runc.v2'
 const gvisorHangs =
   'gVisor behind the shim of runc hangs when its pod is stopped: install containerd-shim-runsc-v1 and set runtime_type to io.containerd.runsc.v1, or use the runsc of the embedded engine'
+
+/** Debian installs the name with a crun that was built without. */
+const bareCrun =
+  'this crun was built without Wasm (crun --version tells no +WASM): install one that has it, or wasmtime or wasmedge'
 
 /** These shims start no program of their own that could be called instead. */
 const wholeShims = ['kata', 'wasmtime', 'wasmedge', 'spin']
@@ -68,12 +79,10 @@ function describe(
   path: string | undefined,
   program: RuntimeProgram | undefined,
 ): FoundRuntime {
-  return {
-    ...one,
-    program: path,
-    version: program?.version,
-    features: [...new Set([...one.features, ...(program?.features ?? [])])],
-  }
+  const features = [...new Set([...one.features, ...(program?.features ?? [])])]
+  const described = { ...one, program: path, version: program?.version, features }
+  const isBare = one.runtime === 'crun-wasm' && program !== undefined && !features.includes('wasm')
+  return isBare ? { ...described, state: 'broken', why: bareCrun } : described
 }
 
 /** containerd's runtime v2: `io.containerd.runsc.v1` is started as `containerd-shim-runsc-v1`. */

@@ -1,5 +1,7 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { RuntimeKind } from '../engine/types.ts'
+import type { WasmProgram } from '../wasm/types.ts'
+import { probeModule } from './probe-module.ts'
 import { probeRuntime, type Probe, type ProbeOptions } from './probe-runtime.ts'
 import { engineWay, plainWays, type Way } from './probe-ways.ts'
 import type { FoundRuntime } from './report-runtimes.ts'
@@ -17,9 +19,10 @@ export interface MeasureOptions extends Partial<ProbeOptions> {
 
 const kinds: readonly string[] = ['runc', 'crun', 'runsc', 'youki', 'kata'] satisfies RuntimeKind[]
 
-/** Whether its program can be tried by itself; a shim of its own kind or a module's runner cannot. */
+/** Whether its program can be tried by itself; a shim of its own kind cannot. */
 export function canBeTried({ kind, runtime, program, shim, state }: FoundRuntime): boolean {
-  if (program === undefined || kind === 'wasm' || !kinds.includes(runtime)) return false
+  if (kind === 'wasm') return runtime === 'node-wasi' || program !== undefined
+  if (program === undefined || !kinds.includes(runtime)) return false
   return state !== 'broken' && !(shim !== undefined && runtime === 'kata')
 }
 
@@ -40,11 +43,19 @@ export async function measureRuntimes(
     }
     const key = `${one.kind} ${one.program}`
     const probing =
-      known.get(key) ?? probe(waysOf(one), { ...options, isProcess: one.isolation === 'process' })
+      known.get(key) ??
+      (one.kind === 'wasm'
+        ? probeModule(wasmProgramOf(one), options.samples)
+        : probe(waysOf(one), { ...options, isProcess: one.isolation === 'process' }))
     known.set(key, probing)
     measured.push({ ...one, ...measurementOf(one, await probing, clock) })
   }
   return measured
+}
+
+function wasmProgramOf({ handler, runtime, program }: FoundRuntime): WasmProgram {
+  const kind = runtime === 'wasmtime' || runtime === 'wasmedge' ? runtime : 'node'
+  return { handler, kind, ...(program === undefined ? {} : { program }) }
 }
 
 function waysOf({ kind, handler, runtime, program = '' }: FoundRuntime): Way[] {

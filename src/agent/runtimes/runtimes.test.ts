@@ -8,10 +8,12 @@ import { decode, encode } from '../cri/protocol.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { chooseHandler, isAtLeast } from './choose-handler.ts'
 import { explainFailure } from './explain-failure.ts'
+import { joinPrograms } from './join-programs.ts'
 import { recogniseRuntime } from './known-runtimes.ts'
 import { readHandlers } from './read-handlers.ts'
 import { readNeed } from './read-need.ts'
-import { reportRuntimes } from './report-runtimes.ts'
+import { probeModule } from './probe-module.ts'
+import { reportRuntimes, type FoundRuntime } from './report-runtimes.ts'
 import { runtimeClasses, writeRuntimeClasses } from './runtime-classes.ts'
 import { isolationLevels, type RuntimeReport } from './types.ts'
 
@@ -107,6 +109,38 @@ describe('handlers of daemons', () => {
       assert.equal(recogniseRuntime(names)?.name, runtime)
     }
     assert.equal(recogniseRuntime([undefined, 'io.example.own.v1', 'own']), undefined)
+  })
+})
+
+describe('programs for Wasm', () => {
+  test('a crun that only has the name is told as broken', async () => {
+    const path = '/usr/bin/crun-wasm'
+    const [found] = await reportRuntimes(
+      [{ kind: 'cri', backend: recorded('containerd', 'containerd-2.1.json') }],
+      { programs: [] },
+    )
+    const handler = {
+      ...(found as FoundRuntime),
+      runtime: 'crun-wasm',
+      program: path,
+      state: 'untried' as const,
+      shim: undefined as never,
+    }
+    const program = { runtime: 'crun-wasm', isolation: 'wasm-sandbox', path, version: '1.28' } as const
+    const join = (features: readonly string[]) => joinPrograms([handler], [{ ...program, features }])[0]
+    assert.equal(join(['seccomp'])?.state, 'broken')
+    assert.match(join(['seccomp'])?.why ?? '', /built without Wasm/)
+    assert.notEqual(join(['seccomp', 'wasm'])?.state, 'broken')
+  })
+
+  test('are tried with a module, and what is none is told with what it said', async () => {
+    const { state, startMs = 0, memoryBytes = 0 } = await probeModule({ handler: 'wasm', kind: 'node' }, 1)
+    assert.equal(state, 'works')
+    assert.ok(startMs > 0)
+    assert.ok(memoryBytes > 0 || process.platform !== 'linux')
+    const broken = await probeModule({ handler: 'w', kind: 'wasmtime', program: '/nowhere/wasmtime' }, 1)
+    assert.equal(broken.state, 'broken')
+    assert.match(broken.why ?? '', /ENOENT/)
   })
 })
 

@@ -15,6 +15,7 @@ export interface FoundModule {
   readonly name: string
   /** The image's own files; undefined for an artifact, which is the module and nothing else. */
   readonly root: string | undefined
+  readonly isComponent: boolean
 }
 
 export interface FindParts {
@@ -36,7 +37,8 @@ export async function findModule(
   const layer = image.layers.find(({ mediaType }) => wasmLayers.includes(mediaType))
   if (layer) {
     const title = layer.annotations?.['org.opencontainers.image.title'] ?? 'module.wasm'
-    return { file: checkModule(store.blobFile(layer.digest), title), name: title, root: undefined }
+    const file = store.blobFile(layer.digest)
+    return { file, name: title, root: undefined, isComponent: isComponent(file, title) }
   }
   const [entry] = command
   if (entry === undefined) {
@@ -47,11 +49,11 @@ export async function findModule(
   }
   const root = await snapshots.prepare(image, key, options)
   const file = join(root, new LayerPaths([root]).resolveWhole(entry))
-  return { file: checkModule(file, entry), name: entry, root }
+  return { file, name: entry, root, isComponent: isComponent(file, entry) }
 }
 
 /** WebAssembly core specification, "Binary Format, Modules"; component-model, "Binary": the layer tells them apart. */
-function checkModule(file: string, name: string): string {
+function isComponent(file: string, name: string): boolean {
   const stats = lstatSync(file, { throwIfNoEntry: false })
   if (!stats?.isFile()) throw new CriFailure('FAILED_PRECONDITION', `the image has no module ${name}`)
   if (stats.size > maximumModuleBytes) {
@@ -70,14 +72,9 @@ function checkModule(file: string, name: string): string {
       `${name} is no WebAssembly; see what the image was built from`,
     )
   }
-  if (head.readUInt16LE(6) === 1) {
-    throw new CriFailure(
-      'FAILED_PRECONDITION',
-      `${name} is a component (WASI preview 2), which Node's WASI cannot run; use a handler with wasmtime or wasmedge, or build it as a module for wasm32-wasip1`,
-    )
-  }
+  if (head.readUInt16LE(6) === 1) return true
   if (head.readUInt32LE(4) !== 1) {
     throw new CriFailure('FAILED_PRECONDITION', `${name} is WebAssembly of a version that is not known`)
   }
-  return file
+  return false
 }

@@ -1,6 +1,6 @@
 import type { ModuleJob, WasmProgram } from './types.ts'
 
-const runner = new URL('run-module.ts', import.meta.url).pathname
+const runner = new URL('run-module.mjs', import.meta.url).pathname
 const pageBytes = 64 * 1024
 /** Of JavaScript, which has nothing to do with the module's memory. */
 const heapMegabytes = 64
@@ -52,6 +52,7 @@ export function moduleCommand(
   return {
     program: program as string,
     arguments: [
+      ...(job.isComponent ? ['--enable-component'] : []),
       `--memory-page-limit=${Math.floor(memoryBytes / pageBytes)}`,
       ...folders.flatMap(([seen, path]) => ['--dir', `${seen}:${path}`]),
       ...variables.flatMap((one) => ['--env', one]),

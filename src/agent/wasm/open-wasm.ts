@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { localPlatforms, openContentStore, type ContentStoreOptions } from '../content/content-store.ts'
@@ -18,11 +18,11 @@ import { HeldContainers } from '../engine/held-containers.ts'
 import { Records } from '../engine/records.ts'
 import { turnTaker } from '../engine/turn-taker.ts'
 import type { ContainerRecord, PodRecord } from '../engine/types.ts'
-import { findProgram } from '../runtimes/find-runtimes.ts'
 import { startStreamingServer } from '../streaming/start-streaming-server.ts'
 import type { StreamingTarget } from '../streaming/types.ts'
+import { findWasmPrograms } from './find-wasm-programs.ts'
 import { processUsage } from './process-usage.ts'
-import type { WasmParts, WasmProgram } from './types.ts'
+import type { WasmParts } from './types.ts'
 import { wasmContainers } from './wasm-containers.ts'
 
 const defaultMemoryBytes = 256 * 1024 * 1024
@@ -36,15 +36,6 @@ export interface WasmOptions {
   readonly clock: Clock
   readonly log: Log
   readonly version: string
-}
-
-/** Node's own WASI, and the programs for Wasm that are installed. */
-export function findWasmPrograms(path = process.env['PATH'] ?? ''): WasmProgram[] {
-  const found = (['wasmtime', 'wasmedge'] as const).flatMap((kind) => {
-    const program = findProgram(kind, `${path}${delimiter}/usr/local/bin`)
-    return program === undefined ? [] : [{ handler: kind, kind, program }]
-  })
-  return [{ handler: 'wasm', kind: 'node' }, ...found]
 }
 
 /** Opens a runtime for WebAssembly on its folders: no root, no daemon, on every system that Node runs on. */

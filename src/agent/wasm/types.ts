@@ -9,6 +9,8 @@ export interface ModuleJob {
   readonly environment: Readonly<Record<string, string>>
   /** Folders of the machine by the names that the module has for them. */
   readonly folders: Readonly<Record<string, string>>
+  /** It is a component (WASI preview 2), and no module. */
+  readonly isComponent?: boolean
 }
 
 /** A program that runs modules. */

@@ -1,11 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import type { ContainerConfig } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { placesOf } from '../engine/engine-parts.ts'
 import type { ContainerKind } from '../engine/held-containers.ts'
 import type { PodRecord } from '../engine/types.ts'
-import { findModule } from './find-module.ts'
+import { findModule, type FoundModule } from './find-module.ts'
 import { moduleCommand } from './module-command.ts'
 import { openFolders } from './open-folders.ts'
 import type { ModuleJob, WasmParts, WasmProgram } from './types.ts'
@@ -18,18 +18,20 @@ export function wasmContainers(parts: WasmParts): ContainerKind {
   const jobFile = (id: string): string => join(placesOf(parts, id).bundle, 'module.json')
   return {
     async prepare({ id, pod, config, image, bundle }, context) {
-      getProgram(parts, pod)
+      const program = getProgram(parts, pod)
       timeoutOf(pod)
       const { Entrypoint, Cmd } = image.config.config ?? {}
       const command = config.command.length > 0 ? config.command : (Entrypoint ?? [])
       const found = await findModule(parts, image, [...command, ...(Cmd ?? [])], id, context)
+      if (found.isComponent && program.kind === 'node') throw noComponents(found.name)
       const given = config.args.length > 0 ? config.args : config.command.length > 0 ? [] : (Cmd ?? [])
       const job: ModuleJob = {
-        module: found.file,
+        module: found.root === undefined ? linkTo(found, bundle) : found.file,
         // Of an artifact all is given to the module; of an image the entry point names it.
         arguments: [found.name, ...(found.root === undefined ? command : command.slice(1)), ...given],
         environment: environmentOf(image.config.config?.Env ?? [], config),
         folders: openFolders(config.mounts, found.root, bundle),
+        isComponent: found.isComponent,
       }
       writeFileSync(jobFile(id), JSON.stringify(job), { mode: 0o600 })
       return 'TERM'
@@ -61,6 +63,23 @@ export function wasmContainers(parts: WasmParts): ContainerKind {
       // It was a process and its files.
     },
   }
+}
+
+/** By the name that it has: some programs tell a module the name of its file. */
+function linkTo({ file, name }: FoundModule, bundle: string): string {
+  const folder = join(bundle, 'module')
+  mkdirSync(folder)
+  const own = basename(name)
+  const link = join(folder, /^\w[\w.+-]{0,200}$/.test(own) ? own : 'module.wasm')
+  symlinkSync(file, link)
+  return link
+}
+
+function noComponents(name: string): CriFailure {
+  return new CriFailure(
+    'FAILED_PRECONDITION',
+    `${name} is a component (WASI preview 2), which Node's WASI cannot run; install wasmtime or wasmedge and name it as the handler, or build it as a module for wasm32-wasip1`,
+  )
 }
 
 function getProgram({ programs }: WasmParts, { handler }: PodRecord): WasmProgram {

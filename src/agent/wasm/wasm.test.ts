@@ -164,6 +164,13 @@ describe('a module', () => {
     assert.equal((await ended(roomy.containerId)).exitCode, 1)
   })
 
+  test('of two pages runs with a limit of little more than that', async () => {
+    const { containerId } = await start(artifactOf(talkModule.bytes), {
+      linux: { resources: { memoryLimitInBytes: 256 << 10 } },
+    })
+    assert.equal((await ended(containerId)).exitCode, 7)
+  })
+
   test('that traps says so, with an exit code of its own', async () => {
     const { containerId, log } = await start(artifactOf(trapModule.bytes))
     const { exitCode, reason } = await ended(containerId)

@@ -1,24 +1,24 @@
 /**
  * Runs one WebAssembly module by Node's own WASI (preview 1), as the only thing that this process does. Its argument
  * is a file that says what. The process is the sandbox's outer wall: it is started without the right to start others,
- * and with limits of memory; the module sees only the folders that are opened for it.
+ * and with limits of memory; the module sees only the folders that are opened for it. It is JavaScript, as what takes
+ * the types out of TypeScript is a module itself, for which the memory of a small one is too little.
  */
 import { readFileSync } from 'node:fs'
 import { WASI } from 'node:wasi'
-import type { ModuleJob } from './types.ts'
 
-/** As far as it is used; the language's own library does not describe it. */
-interface Engine {
-  readonly compile: (bytes: Uint8Array) => Promise<unknown>
-  readonly instantiate: (module: unknown, imports: object) => Promise<object>
-}
-const { WebAssembly: engine } = globalThis as unknown as { readonly WebAssembly: Engine }
-
-const job = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as ModuleJob
+/** @type {import('./types.ts').ModuleJob} */
+const job = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'))
+/**
+ * As far as it is used; the language's own library does not describe it.
+ * @type {{ compile: (bytes: Uint8Array) => Promise<unknown>, instantiate: (module: unknown, imports: object) => Promise<object> }}
+ */
+const engine = /** @type {any} */ (globalThis).WebAssembly
 
 process.exitCode = await run()
 
-async function run(): Promise<number> {
+/** @returns {Promise<number>} */
+async function run() {
   const wasi = new WASI({
     version: 'preview1',
     args: [...job.arguments],
@@ -31,7 +31,7 @@ async function run(): Promise<number> {
     const instance = await engine.instantiate(module, wasi.getImportObject())
     return wasi.start(instance)
   } catch (error) {
-    const { name, message } = error as Error
+    const { name, message } = /** @type {Error} */ (error)
     process.stderr.write(`pratique: the module failed: ${name}: ${message}\n`)
     // As a shell says it of a program that was aborted.
     return 134
