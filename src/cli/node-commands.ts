@@ -37,9 +37,10 @@ function serveCommand(node: Command): void {
     .option('--config <file>', `node.json (${defaultConfigPath})`)
     .option('--log-level <level>', 'silent, error, warn, info or debug', 'info')
     .action(async ({ config = configPath(), logLevel }: { config?: string; logLevel: LogLevel }) => {
-      const { openAgent } = await import('../agent/serve.ts')
+      const { enterNamespaces, openAgent } = await import('../agent/serve.ts')
       const { openLog } = await import('../kernel/log.ts')
       const log = openLog(logLevel)
+      await enterNamespaces(config, log)
       const agent = await openAgent({ configPath: config, version, clock: { now: Date.now }, log })
       log.info({ socket: agent.places.socket, runtimes: agent.runtimes.list() }, 'the agent serves')
       await new Promise<void>((resolve) => {

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { NodeLab } from '../fixtures/node-lab.ts'
+import { nobody, NodeLab } from '../fixtures/node-lab.ts'
 import { runToEnd, type Ran } from '../fixtures/start-product.ts'
 import { wasmArtifact } from '../fixtures/wasm-artifact.ts'
 import { growModule, loopModule, readModule, talkModule, trapModule } from '../fixtures/wasm-modules.ts'
@@ -26,11 +25,9 @@ test('the modules of the tests are those of the text beside them', { skip: missi
 })
 
 describe('an agent without root', { skip: missing || rootSkip() }, () => {
-  // Nobody's account: it may read this project, and write to its own folder only.
-  const asNobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups']
+  const [setpriv = '', ...asNobody] = nobody.prefix
   let lab: NodeLab
   let image: string
-  let agent: ReturnType<typeof spawn>
   const home = mkdtempSync(join(tmpdir(), 'pratique-nobody-'))
   const environment = () => ({
     ...process.env,
@@ -48,43 +45,23 @@ describe('an agent without root', { skip: missing || rootSkip() }, () => {
     lab = await NodeLab.open()
     image = await lab.pushArtifact('prod/talk:1', wasmArtifact(readFileSync(join(home, 'talk.wasm'))))
     await lab.setUp({ backends: [{ kind: 'wasm', name: 'wasm' }] })
-    execFileSync('chown', ['-R', '65534:65534', home, lab.folder])
-    chmodSync(lab.folder, 0o755)
-    agent = spawn(paths.setpriv, [...asNobody, program, 'node', 'serve', '--config', lab.configPath], {
-      env: environment(),
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    await new Promise<void>((resolve, reject) => {
-      let said = ''
-      agent.once('exit', (code) => reject(new Error(`the agent ended with ${code}: ${said}`)))
-      createInterface({ input: agent.stderr as NodeJS.ReadableStream }).on('line', (line) => {
-        said = `${said}${line}\n`.slice(-5_000)
-        if (line.includes('the agent serves')) resolve()
-      })
-    })
+    lab.giveTo(nobody)
+    chownSync(home, nobody.id, nobody.id)
+    await lab.startAgent(environment(), nobody)
   })
   after(async () => {
     if (missing || rootSkip()) return
-    if (agent.exitCode === null) {
-      const ended = new Promise((resolve) => agent.once('exit', resolve))
-      agent.kill('SIGTERM')
-      await ended
-    }
     await lab.close()
     rmSync(home, { recursive: true, force: true })
   })
 
   test('runs a module that was compiled here, from an image that was cleared', () => {
     const run = (): string =>
-      execFileSync(
-        paths.setpriv,
-        [...asNobody, program, 'run', '--wasm', '--rm', '-e', 'A=b', image, 'ahoy'],
-        {
-          env: { ...environment(), ...lab.environment },
-          encoding: 'utf8',
-          stdio: ['ignore', 'pipe', 'ignore'],
-        },
-      )
+      execFileSync(setpriv, [...asNobody, program, 'run', '--wasm', '--rm', '-e', 'A=b', image, 'ahoy'], {
+        env: { ...environment(), ...lab.environment },
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
     assert.throws(run, (error: Error & { status: number; stdout: string }) => {
       assert.deepEqual([error.status, error.stdout], [7, 'module.wasm\0ahoy\0'])
       return true
@@ -94,7 +71,7 @@ describe('an agent without root', { skip: missing || rootSkip() }, () => {
   const inWasmedge = async (bytes: Buffer, ...more: string[]): Promise<Ran> => {
     const name = await lab.pushArtifact(`prod/${randomUUID()}:1`, wasmArtifact(bytes))
     const argv = [...asNobody, program, 'run', '--handler', 'wasmedge', '--rm', ...more, name, 'one', 'two']
-    return runToEnd(paths.setpriv, argv, { ...environment(), ...lab.environment })
+    return runToEnd(setpriv, argv, { ...environment(), ...lab.environment })
   }
 
   test('runs modules by wasmedge as well, with arguments, variables and folders, and a limit of memory', async () => {
@@ -116,7 +93,7 @@ describe('an agent without root', { skip: missing || rootSkip() }, () => {
   test('gives a component to wasmedge only, and says who runs it', async () => {
     const emptyComponent = Buffer.from([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0])
     const name = await lab.pushArtifact('prod/component:1', wasmArtifact(emptyComponent))
-    const here = await runToEnd(paths.setpriv, [...asNobody, program, 'run', '--wasm', name], {
+    const here = await runToEnd(setpriv, [...asNobody, program, 'run', '--wasm', name], {
       ...environment(),
       ...lab.environment,
     })
@@ -130,7 +107,7 @@ describe('an agent without root', { skip: missing || rootSkip() }, () => {
   test('refuses one that is not signed', async () => {
     const unsigned = await lab.pushArtifact('prod/stranger:1', wasmArtifact(trapModule.bytes), false)
     const run = (): string =>
-      execFileSync(paths.setpriv, [...asNobody, program, 'run', '--wasm', unsigned], {
+      execFileSync(setpriv, [...asNobody, program, 'run', '--wasm', unsigned], {
         env: { ...environment(), ...lab.environment },
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'pipe'],

@@ -5,6 +5,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { CriFailure } from '../cri/failures.ts'
+import { userNamespace } from '../rootless/user-namespace.ts'
 import { unpackLayer, type Whiteouts } from './unpack-layer.ts'
 import type { ContentStore, PullOptions, Snapshots, StoredImage } from './types.ts'
 
@@ -178,7 +179,8 @@ class FolderSnapshots {
   }
 
   async #mount(chain: readonly string[], place: string): Promise<void> {
-    const options = `lowerdir=${chain.join(':')},upperdir=${place}/upper,workdir=${place}/work`
+    const own = userNamespace() ? ',userxattr' : ''
+    const options = `lowerdir=${chain.join(':')},upperdir=${place}/upper,workdir=${place}/work${own}`
     try {
       await run('mount', ['--types', 'overlay', 'overlay', '--options', options, join(place, 'root')], {
         // Layers are named by where they are, and the kernel takes a page of options at most.

@@ -10,6 +10,7 @@ import type { Digest } from '../../kernel/digest.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { hostile, LayerPaths } from './layer-paths.ts'
 import type { Descriptor } from './types.ts'
+import { canGiveFiles, userNamespace } from '../rootless/user-namespace.ts'
 
 const maximumEntries = 1_000_000
 const maximumBytes = 64 * 1024 ** 3
@@ -17,7 +18,8 @@ const maximumBytes = 64 * 1024 ** 3
 const noSpace = /No space left|Wrote only \d+ of/
 const whiteout = '.wh.'
 const opaque = '.wh..wh..opq'
-const opaqueAttribute = 'SCHILY.xattr.trusted.overlay.opaque'
+/** Whoever may only mount in a user namespace has it among the attributes of users (kernel documentation, `userxattr`). */
+const opaqueAttribute = `SCHILY.xattr.${userNamespace() ? 'user' : 'trusted'}.overlay.opaque`
 
 /**
  * How what a layer deletes is written. `overlay`: as overlayfs has it (kernel documentation, "whiteouts and opaque
@@ -119,6 +121,8 @@ function rewriteHeader(header: Header, parts: Rewriting): Made | undefined {
   const name = basename(path)
   if (name.startsWith(whiteout)) return rewriteWhiteout(path, parts)
   if (path === '') return undefined
+  // Nobody makes devices in a user namespace, and none could be opened there.
+  if (header.type?.endsWith('-device') && userNamespace()) return undefined
   const base = { ...header, name: header.type === 'directory' ? `${path}/` : path, pax: attributesOf(header) }
   switch (header.type) {
     case 'symlink':
@@ -173,7 +177,7 @@ function rewriteWhiteout(path: string, { paths, whiteouts, folders }: Rewriting)
 /** Attributes that mean something inside of a container; those of overlayfs are ours alone. */
 function attributesOf({ pax }: Header): Readonly<Record<string, unknown>> {
   const kept = Object.entries(pax ?? {}).filter(([name]) =>
-    /^SCHILY\.xattr\.(security\.capability|user\.)/.test(name),
+    /^SCHILY\.xattr\.(security\.capability|user\.(?!overlay\.))/.test(name),
   )
   return Object.fromEntries(kept)
 }
@@ -189,7 +193,8 @@ function runTar(target: string, archive: Pack, signal: AbortSignal): Promise<voi
     '--preserve-permissions',
     '--numeric-owner',
     '--delay-directory-restore',
-    ...(isRoot ? ['--same-owner', '--xattrs', '--xattrs-include=*'] : ['--no-same-owner']),
+    canGiveFiles() ? '--same-owner' : '--no-same-owner',
+    ...(isRoot ? ['--xattrs', '--xattrs-include=*'] : []),
   ]
   const child = spawn('tar', arguments_, { stdio: ['pipe', 'ignore', 'pipe'], signal })
   let said = ''

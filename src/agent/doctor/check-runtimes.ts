@@ -1,11 +1,12 @@
-import { accessSync, constants, readFileSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { parse } from 'yaml'
 import type { NodeConfig } from '../../runtime/offline.ts'
 import { placesOf } from '../agent-places.ts'
 import { cgroupMode } from '../engine/cgroups.ts'
 import { usualCni } from '../engine/cni.ts'
 import { explainDocker, findDaemons } from '../runtimes/find-daemons.ts'
-import { findRuntimes } from '../runtimes/find-runtimes.ts'
+import { findProgram, findRuntimes } from '../runtimes/find-runtimes.ts'
 import { findText, listNames } from './machine-files.ts'
 import { Report, type Check, type Machine } from './types.ts'
 
@@ -20,6 +21,7 @@ export function checkRuntimes(machine: Machine, config: NodeConfig | undefined):
     checkPrograms(report, config)
     checkCgroups(report)
     checkKernel(report)
+    if (process.getuid?.() !== 0) checkAccount(report)
     checkSpace(report, config)
     checkNetwork(machine, report, config)
   }
@@ -91,6 +93,39 @@ function readNumber(path: string): number {
     return Number(readFileSync(path, 'utf8'))
   } catch {
     return 0
+  }
+}
+
+export interface Account {
+  readonly name: string
+  readonly id: number
+  /** The text of `/etc/subuid`. */
+  readonly subordinate: string
+  readonly hasMapper: boolean
+}
+
+/** Whether images can have several users for an account without root (subuid(5), newuidmap(1)). */
+export function checkAccount(report: Report, account = thisAccount()): void {
+  const { name, id, subordinate, hasMapper } = account
+  const hasIds = subordinate.split('\n').some((line) => [name, String(id)].includes(line.split(':')[0] ?? ''))
+  if (hasIds && hasMapper) return report.ok('subordinate-ids', `${name} has subordinate ids`)
+  report.problem(
+    'subordinate-ids',
+    `${name} has no subordinate ids that can be used, so that images run as their root only`,
+    [
+      ...(hasIds ? [] : [`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${name}`]),
+      ...(hasMapper ? [] : ['install the package uidmap']),
+    ].join('; '),
+  )
+}
+
+function thisAccount(): Account {
+  const { username: name, uid: id } = userInfo()
+  return {
+    name,
+    id,
+    subordinate: existsSync('/etc/subuid') ? readFileSync('/etc/subuid', 'utf8') : '',
+    hasMapper: findProgram('newuidmap', process.env['PATH'] ?? '') !== undefined,
   }
 }
 

@@ -13,12 +13,13 @@ import {
   writeFiles,
   type TestNode,
 } from '../../../test/fixtures/make-node.ts'
+import { checkAccount, type Account } from './check-runtimes.ts'
 import { parseDuration } from './check-containerd.ts'
 import { readContainerdConfig } from './containerd-config.ts'
 import { isAtLeastAsStrict, lookUp, readContainersPolicy } from './containers-policy.ts'
 import { examineNode } from './examine-node.ts'
 import { machineAt } from './machine-at.ts'
-import type { Check, Machine } from './types.ts'
+import { Report, type Check, type Machine } from './types.ts'
 
 const now = Date.UTC(2026, 10, 26)
 const folders: string[] = []
@@ -504,4 +505,22 @@ test('imports that lead in a circle, or to too many files, end', async () => {
   )
   const crowded = nodeWith({ 'etc/containerd/config.toml': 'version = 3\nimports = ["m/*.toml"]\n', ...many })
   await assert.rejects(readContainerdConfig(machine(crowded)), /more than 100 files/)
+})
+
+test('an account without root is told what it lacks for images of several users', () => {
+  const look = (account: Partial<Account>): Check | undefined => {
+    const report = new Report('runtimes')
+    checkAccount(report, {
+      name: 'dora',
+      id: 1000,
+      subordinate: 'dora:100000:65536\n',
+      hasMapper: true,
+      ...account,
+    })
+    return report.checks[0]
+  }
+  assert.equal(look({})?.result, 'ok')
+  assert.equal(look({ subordinate: '1000:1:65536' })?.result, 'ok')
+  assert.match(look({ subordinate: 'doras:1:65536\n' })?.remedy ?? '', /^usermod .* dora$/)
+  assert.equal(look({ hasMapper: false })?.remedy, 'install the package uidmap')
 })

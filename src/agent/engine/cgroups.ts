@@ -1,12 +1,18 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { userNamespace } from '../rootless/user-namespace.ts'
 
 /** How the kernel's control groups are mounted (kernel documentation, cgroup-v1 and cgroup-v2). */
 export type CgroupMode = 'v1' | 'v2' | 'hybrid' | 'none'
 
 const root = '/sys/fs/cgroup'
 
-export function cgroupMode(mounts = readFileSync('/proc/self/mountinfo', 'utf8')): CgroupMode {
+export function cgroupMode(
+  mounts = readFileSync('/proc/self/mountinfo', 'utf8'),
+  isOwner = userNamespace() === undefined,
+): CgroupMode {
+  // Those of the machine are not those of an account.
+  if (!isOwner) return 'none'
   const kinds = mounts.split('\n').flatMap((line) => {
     const [, mount = '', type = ''] = /^\S+ \S+ \S+ \S+ (\S+) .* - (\S+) /.exec(line) ?? []
     return mount.startsWith(root) && type.startsWith('cgroup') ? [{ mount, type }] : []

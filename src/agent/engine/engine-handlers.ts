@@ -9,7 +9,7 @@ import type {
 } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import type { StreamingServer } from '../streaming/types.ts'
-import { cgroupMode, readUsage } from './cgroups.ts'
+import { cgroupMode } from './cgroups.ts'
 import {
   describeContainer,
   describeContainerStatus,
@@ -21,12 +21,13 @@ import {
   matchesContainer,
   matchesPod,
 } from './describe.ts'
-import { cgroupPath, type EngineParts } from './engine-parts.ts'
+import type { EngineParts } from './engine-parts.ts'
 import { execSync } from './exec.ts'
 import type { HeldContainers } from './held-containers.ts'
 import { reopenLog } from './hold-container.ts'
 import { metricHandlers } from './metrics.ts'
 import type { Pods } from './pods.ts'
+import { containerUsage } from './process-usage.ts'
 import type { Records } from './records.ts'
 import type { ContainerRecord, PodRecord } from './types.ts'
 
@@ -224,7 +225,7 @@ function statsHandlers(parts: HandlerParts): CriHandlers {
   const measure = async (record: ContainerRecord) => {
     const pod = pods.find(record.podId)
     const layer = await snapshots.usage(record.id)
-    const usage = pod && record.state === 'running' ? readUsage(cgroupPath(pod, record.id)) : {}
+    const usage = pod && record.state === 'running' ? containerUsage(pod, record) : {}
     return describeStats(record, usage, { ...layer, folder: join(stateFolder, 'snapshots') }, clock.now())
   }
   const some = (filter: ContainerStatsFilter | null): readonly ContainerRecord[] =>

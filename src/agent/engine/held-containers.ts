@@ -192,7 +192,9 @@ export class HeldContainers {
           finishedAt: clock.now(),
           exitCode: 137,
           reason: 'Error',
-          message: isSameBoot ? 'the process that held it was killed' : 'the machine was restarted',
+          message: isSameBoot
+            ? 'the process that held it was killed'
+            : 'its namespaces ended, with the machine or with what held them',
         }
     // Written down before anything waits, so that nobody does it twice.
     containers.save({ ...record, state: 'exited', ...ended })

@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { CriFailure } from '../cri/failures.ts'
+import { userNamespace } from '../rootless/user-namespace.ts'
 import type { CgroupMode } from './cgroups.ts'
 import type { EngineRuntime, PodRecord } from './types.ts'
 
@@ -95,7 +96,12 @@ export class LowLevelRuntime {
     if (this.kind === 'runsc') {
       // The platform is gVisor's own choice: a /dev/kvm that is there may still hang a sandbox.
       const networks = { none: 'none', cni: 'sandbox', node: 'host' } as const
-      return [`--network=${networks[network]}`, ...(this.#mode === 'none' ? ['--ignore-cgroups'] : [])]
+      const isRootless = userNamespace() !== undefined
+      return [
+        `--network=${networks[network]}`,
+        ...(this.#mode === 'none' ? ['--ignore-cgroups'] : []),
+        ...(isRootless ? ['--rootless'] : []),
+      ]
     }
     if (this.#isWrapped || (this.kind === 'crun' && this.#mode === 'none'))
       return ['--cgroup-manager=disabled']

@@ -1,6 +1,7 @@
 import type { CriHandlers } from '../cri/backend.ts'
-import { readUsage, type Usage } from './cgroups.ts'
-import { cgroupPath, type EngineParts } from './engine-parts.ts'
+import type { Usage } from './cgroups.ts'
+import type { EngineParts } from './engine-parts.ts'
+import { containerUsage } from './process-usage.ts'
 import type { PodRecord } from './types.ts'
 
 const nanoseconds = 1e6
@@ -49,8 +50,9 @@ export function metricHandlers({ pods, containers, clock }: EngineParts): CriHan
     containerMetrics: containers
       .list()
       .filter(({ podId, state }) => podId === pod.id && state === 'running')
-      .map(({ id, config }) => {
-        const usage = readUsage(cgroupPath(pod, id))
+      .map((record) => {
+        const { id, config } = record
+        const usage = containerUsage(pod, record)
         const { namespace = '', name = '' } = pod.config.metadata ?? {}
         const labelValues = [namespace, name, config.metadata?.name ?? '']
         const timestamp = clock.now() * nanoseconds

@@ -25,25 +25,21 @@ export class PodNamespaces {
     return join(this.#folder, podId, kind)
   }
 
-  /** Makes them, with the name of the host and the loopback device up. */
-  async make(podId: string, wanted: readonly NamespaceKind[], hostname: string): Promise<void> {
+  /** Makes them, with the loopback device up. */
+  async make(podId: string, wanted: readonly NamespaceKind[]): Promise<void> {
     const folder = join(this.#folder, podId)
     mkdirSync(folder, { recursive: true, mode: 0o711 })
     if (wanted.length === 0) return
     for (const kind of wanted) writeFileSync(join(folder, kind), '')
     const flags = wanted.map((kind) => `--${kind}=${join(folder, kind)}`)
-    const inside = [
-      ...(wanted.includes('uts') && hostname !== '' ? ['printf %s "$1" >/proc/sys/kernel/hostname'] : []),
-      ...(wanted.includes('net') ? ['ip link set lo up'] : []),
-      'true',
-    ].join(' && ')
+    const inside = wanted.includes('net') ? ['ip', 'link', 'set', 'lo', 'up'] : ['true']
     try {
-      await run('unshare', [...flags, 'sh', '-c', inside, 'sh', hostname])
+      await run('unshare', [...flags, ...inside])
     } catch (error) {
       await this.remove(podId)
       throw new CriFailure(
         'FAILED_PRECONDITION',
-        `the namespaces of a pod cannot be made: ${(error as Error).message.trim()}; unshare (util-linux) and ip (iproute2) are needed, and root`,
+        `the namespaces of a pod cannot be made: ${(error as Error).message.trim()}; unshare (util-linux) and ip (iproute2) are needed`,
       )
     }
   }

@@ -5,6 +5,7 @@ import type { Log } from '../../kernel/log.ts'
 import { openContentStore, type ContentStoreOptions } from '../content/content-store.ts'
 import { openSnapshots } from '../content/snapshots.ts'
 import { backendOf, type Backend } from '../cri/backend.ts'
+import { holderVariable } from '../rootless/user-namespace.ts'
 import { startStreamingServer } from '../streaming/start-streaming-server.ts'
 import { cgroupMode } from './cgroups.ts'
 import { Cni, usualCni, type CniOptions } from './cni.ts'
@@ -46,7 +47,7 @@ export async function openEngine(options: EngineOptions): Promise<Backend> {
   const listeners = new Set<(event: EngineEvent) => void>()
   const parts: EngineParts = {
     clock,
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    bootId: bootId(),
     stateFolder,
     runFolder,
     store,
@@ -79,6 +80,12 @@ export async function openEngine(options: EngineOptions): Promise<Backend> {
     look.close()
     await streaming.close()
   })
+}
+
+/** Namespaces end with the machine, or with what holds those of an account. */
+function bootId(): string {
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return [boot, process.env[holderVariable] ?? []].flat().join(' ')
 }
 
 async function recover(parts: EngineParts, containers: HeldContainers, pods: Pods, log: Log): Promise<void> {

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { PodSandboxConfig } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
+import { userNamespace } from '../rootless/user-namespace.ts'
 import { removeGroups } from './cgroups.ts'
 import type { Attachment } from './cni.ts'
 import { cgroupPath, getRuntime, podFolder, type EngineParts } from './engine-parts.ts'
@@ -49,7 +50,7 @@ export class Pods {
       ...(configFile === undefined ? {} : { cni: { configFile, result: undefined } }),
     })
     try {
-      await namespaces.make(id, namespacesFor(network, config), config.hostname)
+      await namespaces.make(id, namespacesFor(network, config))
       await this.#makeFiles(record)
       const attached = network === 'cni' ? await cni.add(this.#attachment(record)) : undefined
       return pods.save({
@@ -92,6 +93,12 @@ export class Pods {
   #networkOf(config: PodSandboxConfig): PodRecord['network'] {
     if (config.linux?.securityContext?.namespaceOptions?.network === 'NODE') return 'node'
     if (config.annotations[networkAnnotation] === 'none') return 'none'
+    if (userNamespace()) {
+      throw new CriFailure(
+        'FAILED_PRECONDITION',
+        `an account without root cannot join pods to a network: give the pod the network of the node (--network host), or none (annotation ${networkAnnotation}: none)`,
+      )
+    }
     if (this.#parts.cni.findConfig() !== undefined) return 'cni'
     throw new CriFailure(
       'FAILED_PRECONDITION',
@@ -127,7 +134,8 @@ export class Pods {
     const folder = podFolder(this.#parts, id)
     mkdirSync(join(folder, 'shm'), { recursive: true, mode: 0o755 })
     const { hostname, dnsConfig } = config
-    if (network === 'node') copyFileSync('/etc/hosts', join(folder, 'hosts'))
+    // Written, not copied: a copy would be of whom the file is.
+    if (network === 'node') writeFileSync(join(folder, 'hosts'), readFileSync('/etc/hosts'))
     else writeFileSync(join(folder, 'hosts'), `127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ${hostname}\n`)
     writeFileSync(
       join(folder, 'hostname'),
@@ -141,7 +149,7 @@ export class Pods {
       ]
       writeFileSync(join(folder, 'resolv.conf'), `${lines.join('\n')}\n`)
     } else if (existsSync('/etc/resolv.conf')) {
-      copyFileSync('/etc/resolv.conf', join(folder, 'resolv.conf'))
+      writeFileSync(join(folder, 'resolv.conf'), readFileSync('/etc/resolv.conf'))
     }
     const options = 'nosuid,nodev,noexec,mode=1777,size=64m'
     await run('mount', ['--types', 'tmpfs', '--options', options, 'shm', join(folder, 'shm')])

@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ContainerConfig, LinuxContainerConfig } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
+import { userNamespace } from '../rootless/user-namespace.ts'
 import { cgroupMode, readUsage, removeGroups } from './cgroups.ts'
 import { cgroupPath, getRuntime, placesOf, podFolder, type EngineParts } from './engine-parts.ts'
 import type { ContainerKind } from './held-containers.ts'
@@ -29,6 +30,7 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
         namespaces: namespacesOf(parts, pod, config),
         podFiles: podFiles(parts, pod),
         cgroupPath: cgroupMode() === 'none' ? undefined : cgroupPath(pod, id),
+        userNamespace: userNamespace(),
       })
       writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 })
       return stopSignalOf(config, image.config.config?.StopSignal)
@@ -108,7 +110,9 @@ export function requireLimits(
   if (hasLimits || (memoryLimitInBytes <= 0 && cpuQuota <= 0)) return
   throw new CriFailure(
     'FAILED_PRECONDITION',
-    `${handler} cannot hold limits of memory or processor with the control groups of this machine; use the handler runc, or a machine with cgroup v2 only`,
+    userNamespace()
+      ? 'an account without root has no control groups, so that limits of memory and processor would not hold: leave them out, or run the agent as root'
+      : `${handler} cannot hold limits of memory or processor with the control groups of this machine; use the handler runc, or a machine with cgroup v2 only`,
   )
 }
 

@@ -5,7 +5,8 @@ import type { ContainerConfig, LinuxContainerResources, Mount } from '../cri/cri
 import { CriFailure } from '../cri/failures.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import { findUser, type ContainerUser } from './find-user.ts'
-import { refuseUnheld } from './refuse-unheld.ts'
+import type { UserNamespace } from '../rootless/user-namespace.ts'
+import { refuseUnheld, refuseUnmapped } from './refuse-unheld.ts'
 import { defaultSeccomp } from './seccomp-default.ts'
 import type { PodRecord } from './types.ts'
 
@@ -22,6 +23,8 @@ export interface SpecParts {
   /** Files of the pod that every container gets, by where they are in it. */
   readonly podFiles: Readonly<Record<string, string>>
   readonly cgroupPath: string | undefined
+  /** Where the account has no root. */
+  readonly userNamespace?: UserNamespace | undefined
 }
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -71,7 +74,10 @@ export function runtimeSpec(parts: SpecParts): object {
         : {}),
     },
     root: { path: root, readonly: security?.readonlyRootfs ?? false },
-    hostname: parts.namespaces.uts === undefined ? pod.config.hostname : undefined,
+    // Each of a pod's containers writes the same.
+    ...(parts.namespaces.uts === 'node' || pod.config.hostname === ''
+      ? {}
+      : { hostname: pod.config.hostname }),
     mounts: mountsOf(parts, isPrivileged),
     linux: linuxOf(parts, capabilities, isPrivileged),
     annotations: { ...config.annotations },
@@ -102,7 +108,7 @@ function environmentOf(config: ContainerConfig, image: ImageConfig, user: Contai
   return [...all.values()]
 }
 
-function userOf({ config, image, root }: SpecParts): ContainerUser {
+function userOf({ config, image, root, userNamespace }: SpecParts): ContainerUser {
   const security = config.linux?.securityContext
   const asked = security?.runAsUser ? String(security.runAsUser.value) : security?.runAsUsername
   const wanted = asked || image.config?.User || ''
@@ -110,10 +116,17 @@ function userOf({ config, image, root }: SpecParts): ContainerUser {
   const user = findUser(root, group === '' ? wanted : `${wanted.split(':', 1)[0]}${group}`)
   const more = security?.supplementalGroups ?? []
   const own = security?.supplementalGroupsPolicy === 'Strict' ? [] : user.additionalGids
-  return { ...user, additionalGids: [...new Set([...own, ...more])] }
+  const groups = [...new Set([...own, ...more])]
+  if (!userNamespace) return { ...user, additionalGids: groups }
+  refuseUnmapped(userNamespace, user)
+  // user_namespaces(7), "setgroups": with one id there are no groups to be in but its own.
+  return { ...user, additionalGids: groups.filter((gid) => userNamespace.ids > 1 && gid < userNamespace.ids) }
 }
 
-function mountsOf({ config, podFiles, namespaces }: SpecParts, isPrivileged: boolean): object[] {
+function mountsOf(
+  { config, podFiles, namespaces, userNamespace }: SpecParts,
+  isPrivileged: boolean,
+): object[] {
   const isHostNetwork = namespaces.network === 'node'
   const given = new Set(config.mounts.map(({ containerPath }) => containerPath))
   const bind = (source: string, ...options: string[]) => ({
@@ -132,7 +145,15 @@ function mountsOf({ config, podFiles, namespaces }: SpecParts, isPrivileged: boo
       {
         type: 'devpts',
         source: 'devpts',
-        options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+        options: [
+          'nosuid',
+          'noexec',
+          'newinstance',
+          'ptmxmode=0666',
+          'mode=0620',
+          // The group of terminals, where there is more than one.
+          ...(userNamespace?.ids === 1 ? [] : ['gid=5']),
+        ],
       },
     ],
     ['/dev/mqueue', { type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] }],

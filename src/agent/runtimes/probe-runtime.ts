@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { removeGroups } from '../engine/cgroups.ts'
+import { cgroupMode, removeGroups } from '../engine/cgroups.ts'
 import { explainFailure, type Explanation } from './explain-failure.ts'
 import { findProcesses, memoryOf, runTimeOf } from './measure-processes.ts'
 import type { Way } from './probe-ways.ts'
@@ -93,7 +93,8 @@ function writeBundles({ folder, group }: Trial): boolean {
   const rootless = isRoot ? undefined : { userId: process.getuid?.() ?? 0, groupId: process.getgid?.() ?? 0 }
   return (['exit', 'wait'] as const).every((kind) => {
     mkdirSync(join(folder, kind))
-    return writeBundle(join(folder, kind), { kind, cgroupsPath: group, rootless })
+    const cgroupsPath = cgroupMode() === 'none' ? undefined : group
+    return writeBundle(join(folder, kind), { kind, cgroupsPath, rootless })
   })
 }
 

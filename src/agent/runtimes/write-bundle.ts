@@ -5,7 +5,7 @@ import { testProgram } from './test-program.ts'
 export interface BundleOptions {
   /** What the first process does. */
   readonly kind: 'exit' | 'wait'
-  readonly cgroupsPath: string
+  readonly cgroupsPath: string | undefined
   /** The account without root that runs it, which then is root in a user namespace. */
   readonly rootless?: { readonly userId: number; readonly groupId: number } | undefined
 }
@@ -51,7 +51,9 @@ function configOf({ kind, cgroupsPath, rootless }: BundleOptions) {
             uidMappings: [{ containerID: 0, hostID: rootless.userId, size: 1 }],
             gidMappings: [{ containerID: 0, hostID: rootless.groupId, size: 1 }],
           }
-        : { cgroupsPath }),
+        : cgroupsPath === undefined
+          ? {}
+          : { cgroupsPath }),
     },
   }
 }

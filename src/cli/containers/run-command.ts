@@ -129,12 +129,20 @@ async function stay(
   const interrupt = (): void =>
     void client.call('StopContainer', { containerId, timeout: 10 }).catch(() => {})
   process.once('SIGTERM', interrupt)
-  if (options.interactive || options.tty) await attachTo(client, containerId, options)
-  else {
-    process.once('SIGINT', interrupt)
-    const isOver = async (): Promise<boolean> =>
-      (await statusOf(client, containerId)).state === 'CONTAINER_EXITED'
+  const isOver = async (): Promise<boolean> =>
+    (await statusOf(client, containerId)).state === 'CONTAINER_EXITED'
+  const printAll = async (): Promise<void> => {
     for await (const line of followLog(logPath, isOver)) printLine(line)
+  }
+  if (options.interactive || options.tty) {
+    await attachTo(client, containerId, options).catch(async (error: unknown) => {
+      // It was over before anybody was there; then its log has all that it said.
+      if (!(await isOver())) throw error
+      await printAll()
+    })
+  } else {
+    process.once('SIGINT', interrupt)
+    await printAll()
   }
   for (;;) {
     const status = await statusOf(client, containerId)

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type { Usage } from '../engine/cgroups.ts'
+import { cgroupMode, readUsage, type Usage } from './cgroups.ts'
+import { cgroupPath } from './engine-parts.ts'
+import type { ContainerRecord, PodRecord } from './types.ts'
 
 /** Of processors, as Linux counts for programs (sysconf(3), _SC_CLK_TCK). */
 const ticksPerSecond = 100
@@ -19,4 +21,9 @@ export function processUsage(pid: number | undefined): Usage {
   } catch {
     return {}
   }
+}
+
+/** What a container uses by its control groups; where it has none, what its first process does. */
+export function containerUsage(pod: PodRecord, { id, pid }: ContainerRecord): Usage {
+  return cgroupMode() === 'none' ? processUsage(pid) : readUsage(cgroupPath(pod, id))
 }

@@ -1,0 +1,112 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Log } from '../../kernel/log.ts'
+import { placesOf } from '../agent-places.ts'
+import { isAlive, startTimeOf, type Holder } from '../engine/hold-container.ts'
+import type { ContainerRecord } from '../engine/types.ts'
+import { writeWhole } from '../enrolment/server-link.ts'
+import { readNodeConfig } from '../read-node.ts'
+import { findBackends } from '../runtimes/find-backends.ts'
+import { findRuntimes } from '../runtimes/find-runtimes.ts'
+import { holderVariable } from './user-namespace.ts'
+
+const startMs = 10_000
+
+/**
+ * For an account without root, where the engine is wanted: goes on as root of a user namespace, in which it may mount
+ * and make containers (user_namespaces(7)). The namespaces are held by a process that does nothing else, so that the
+ * agent may end and come back to them. Returns where nothing of that is needed or possible; else it never does, as
+ * this process becomes another program.
+ */
+export async function enterNamespaces(configPath: string, log: Log): Promise<void> {
+  if (process.platform !== 'linux' || process.getuid?.() === 0 || process.env[holderVariable]) return
+  const { agent: config = {} } = readNodeConfig(configPath)
+  const engines = findBackends(config).filter(({ kind }) => kind === 'engine')
+  const hasRuntime = engines.some((one) => one.kind === 'engine' && findRuntimes(one.runtimes).length > 0)
+  if (!hasRuntime) return
+  const { state } = placesOf(config)
+  mkdirSync(state, { recursive: true, mode: 0o700 })
+  const file = join(state, 'namespaces.json')
+  const known = readHolder(file)
+  let holder = known && isAlive(known) ? known : undefined
+  if (!holder) {
+    for (const { name } of engines) killLeft(join(state, name, 'containers'))
+    const why = whyNot()
+    if (why !== undefined) {
+      log.warn({ why }, 'the engine runs nothing without root here; modules of Wasm run all the same')
+      return
+    }
+    holder = await startHolder()
+    writeWhole(file, JSON.stringify(holder), 0o600)
+  }
+  const enter = ['--user', '--mount', '--preserve-credentials', '--target', String(holder.pid)]
+  const there = ['sh', '-c', 'cd "$1" && shift && exec "$@"', 'sh', process.cwd()]
+  const itself = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
+  // That this is still an experiment of Node's is nothing that somebody could act on.
+  process.removeAllListeners('warning')
+  process.execve?.('/usr/bin/env', ['env', 'nsenter', ...enter, ...there, ...itself], {
+    ...process.env,
+    [holderVariable]: `${holder.pid} ${holder.startTime}`,
+  })
+}
+
+function readHolder(file: string): Holder | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Holder
+  } catch {
+    return undefined
+  }
+}
+
+/** Why no namespaces can be made, with the remedy; undefined when they can. */
+function whyNot(): string | undefined {
+  const { error, status, stderr } = spawnSync('unshare', [...unshareOptions, 'true'], {
+    encoding: 'utf8',
+    timeout: startMs,
+  })
+  if (error) return `unshare cannot be run (${error.message}): install util-linux`
+  if (status === 0) return undefined
+  return `the kernel makes no user namespace for this account (${stderr.trim()}): see user.max_user_namespaces, kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns`
+}
+
+/** Mounts of the machine come through, and none goes back. */
+const unshareOptions = ['--user', '--map-root-user', '--mount', '--propagation', 'slave']
+
+/** With the subordinate ids of the account (subuid(5)) where it has any, as images have files of several users. */
+async function startHolder(): Promise<Holder> {
+  const withIds = [...unshareOptions, '--map-auto']
+  const hasIds = spawnSync('unshare', [...withIds, 'true'], { timeout: startMs }).status === 0
+  const child = spawn(
+    'unshare',
+    [...(hasIds ? withIds : unshareOptions), 'sh', '-c', 'echo held; exec sleep infinity'],
+    { detached: true, stdio: ['ignore', 'pipe', 'ignore'] },
+  )
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const timer = setTimeout(() => reject(new Error('nothing holds the namespaces')), startMs)
+  child.once('error', reject)
+  child.once('exit', (code) => reject(new Error(`what holds the namespaces ended with ${code}`)))
+  createInterface({ input: child.stdout }).once('line', resolve)
+  await promise.finally(() => clearTimeout(timer))
+  child.removeAllListeners('exit')
+  child.stdout.destroy()
+  child.unref()
+  const pid = child.pid as number
+  return { pid, startTime: startTimeOf(pid) ?? '' }
+}
+
+/** Containers whose namespaces nobody holds any more cannot be reached from new ones, so they end here. */
+function killLeft(folder: string): void {
+  let files: string[]
+  try {
+    files = readdirSync(folder)
+  } catch {
+    return
+  }
+  for (const name of files.filter((one) => one.endsWith('.json'))) {
+    const { shim, pid, state } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as ContainerRecord
+    if (state !== 'running' || !shim || !isAlive(shim)) continue
+    for (const one of [pid, shim.pid]) if (one) process.kill(one, 'SIGKILL')
+  }
+}
