@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Database } from '../database/index.ts'
+import type { Selectable } from 'kysely'
+import type { Database, Tables } from '../database/index.ts'
 import type { Caller } from '../identity/index.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Digest } from '../kernel/digest.ts'
@@ -12,6 +13,7 @@ import type { RuleOutcome, Verdict, VerdictState } from './types.ts'
 /** Pulls that may wait for a verdict at the same time; more are answered at once. */
 const maximumWaiters = 200
 const pollMs = 100
+const digestsAtOnce = 500
 
 type PullTarget = Parameters<PullGate>[0]['target']
 
@@ -95,9 +97,7 @@ async function standingOf(
           .execute()
   const now = clock.now()
   const standings = rows.map((row): Standing => {
-    const isInGrace = row.state === 'recalled' && (row.grace_until ?? 0) > now
-    const state = isInGrace ? 'cleared' : row.state
-    return { state, digest: row.digest as Digest, ...bindTag(row.allowed_tags, target) }
+    return { state: stateOf(row, now), digest: row.digest as Digest, ...bindTag(row.allowed_tags, target) }
   })
   // The same bytes may belong to several images: one that is cleared makes them readable.
   for (const state of ['cleared', 'pending', 'recalled', 'quarantined'] as const) {
@@ -105,6 +105,15 @@ async function standingOf(
     if (found) return found
   }
   return { state: 'unknown', digest: target.digest }
+}
+
+/** In its grace time, what was recalled is as good as cleared. */
+function stateOf(
+  row: Pick<Selectable<Tables['verdict']>, 'state' | 'grace_until'>,
+  now: number,
+): VerdictState {
+  const isInGrace = row.state === 'recalled' && (row.grace_until ?? 0) > now
+  return isInGrace ? 'cleared' : row.state
 }
 
 /** By digest, any tag of the repository is as good as another. */
@@ -135,25 +144,28 @@ export interface UnclearedImage extends HeldImage {
  * running image is what its next pull would be told. What is in no repository any more is not said to be bad.
  */
 export async function listUncleared(
-  parts: Pick<PullGateParts, 'database' | 'clock'>,
+  { database, clock }: Pick<PullGateParts, 'database' | 'clock'>,
   images: readonly HeldImage[],
 ): Promise<UnclearedImage[]> {
+  const held = new Map(images.map((one) => [`${one.repository}@${one.digest}`, one]))
+  const digests = [...new Set(images.map(({ digest }) => digest))]
+  const now = clock.now()
   const found: UnclearedImage[] = []
-  const unique = new Map(images.map((one) => [`${one.repository}@${one.digest}`, one]))
-  for (const image of unique.values()) {
-    const repository = await parts.database
-      .selectFrom('repository')
-      .select(['id', 'name'])
-      .where('name', '=', image.repository)
-      .executeTakeFirst()
-    if (!repository) continue
-    const digest = image.digest as Digest
-    const standing = await standingOf(parts, repository as RepositoryRef, { kind: 'manifest', digest })
-    const { state } = standing
-    if (state === 'cleared' || state === 'unknown') continue
-    const verdict = await findVerdict(parts.database, repository.id, digest)
-    const reasons = (verdict?.reasons ?? []).filter(countsAgainst).map(say)
-    found.push({ ...image, state, reasons: [state, ...reasons] })
+  for (let at = 0; at < digests.length; at += digestsAtOnce) {
+    const rows = await database
+      .selectFrom('verdict')
+      .innerJoin('repository', 'repository.id', 'verdict.repository_id')
+      .select(['repository.name', 'verdict.digest', 'state', 'grace_until', 'reasons'])
+      .where('verdict.digest', 'in', digests.slice(at, at + digestsAtOnce))
+      .where('state', '!=', 'cleared')
+      .execute()
+    for (const row of rows) {
+      const image = held.get(`${row.name}@${row.digest}`)
+      const state = stateOf(row, now)
+      if (!image || state === 'cleared') continue
+      const against = (JSON.parse(row.reasons) as RuleOutcome[]).filter(countsAgainst).map(say)
+      found.push({ ...image, state, reasons: [state, ...against] })
+    }
   }
   return found
 }

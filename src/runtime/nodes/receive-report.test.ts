@@ -4,7 +4,7 @@ import { openDatabase, type Database } from '../../database/index.ts'
 import { addImage, addProject } from '../../exceptions/testing-accounts.ts'
 import { Identity } from '../../identity/index.ts'
 import { digestOf } from '../../kernel/digest.ts'
-import { saveVerdict, type VerdictState } from '../../policy/index.ts'
+import { listUncleared, saveVerdict, type VerdictState } from '../../policy/index.ts'
 import type { NodeAnswer } from '../wire.ts'
 import { receiveReport } from './receive-report.ts'
 
@@ -85,4 +85,17 @@ test('what becomes of its containers is what the policy says now', async () => {
     const action = quarantined === 'evict' && pattern === 'prod/app' ? 'evict' : 'report'
     assert.deepEqual(await report(), told(action, 'quarantined'))
   }
+})
+
+test('of thousands of images that a node holds, those are told that are meant, in their repository', async () => {
+  await judge('quarantined')
+  const held = Array.from({ length: 1_200 }, (_, index) => ({
+    repository: index % 2 === 0 ? 'prod/app' : 'prod/own',
+    digest: index === 1_100 ? digest : digestOf(`image ${index}`),
+  }))
+  const found = await listUncleared({ database, clock }, [...held, { repository: 'prod/own', digest }])
+  assert.deepEqual(
+    found.map(({ repository, state }) => [repository, state]),
+    [['prod/app', 'quarantined']],
+  )
 })
