@@ -3,6 +3,7 @@ import type { Client } from './client.ts'
 import { accountCommands } from './account-commands.ts'
 import { accessCommands } from './access-commands.ts'
 import { completionCommand } from './completion.ts'
+import { composeCommands } from './compose/compose-commands.ts'
 import { containerCommands } from './containers/container-commands.ts'
 import { exceptionCommands } from './exception-commands.ts'
 import { fleetCommands } from './fleet-commands.ts'
@@ -48,6 +49,7 @@ export const commands: readonly ((program: Command, context: Context) => void)[]
   runtimesCommands,
   fleetCommands,
   containerCommands,
+  composeCommands,
   exceptionCommands,
   accessCommands,
   maintenanceCommands,

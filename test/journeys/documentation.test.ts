@@ -24,6 +24,10 @@ for (const page of pages) {
     try {
       const work = product.folder
       await prepare(work)
+      const composed = /^```yaml\n([^`]*^services:[^`]*)^```/m.exec(
+        readFileSync(join(root, page), 'utf8'),
+      )?.[1]
+      if (composed !== undefined) writeFileSync(join(work, 'compose.yaml'), composed)
       for (const { line, exitCode } of commands) {
         const environment = {
           HOME: work,

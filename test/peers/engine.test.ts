@@ -10,7 +10,7 @@ import { after, before, describe, test } from 'node:test'
 import type { ContainerConfig, ContainerStatus } from '../../src/agent/cri/cri-types.ts'
 import type { Loose } from '../../src/agent/cri/protocol.ts'
 import { connectStream, forwardPort } from '../../src/agent/streaming/connect-stream.ts'
-import { NodeLab, type CriClient } from '../fixtures/node-lab.ts'
+import { bridgeNetwork, NodeLab, type CriClient } from '../fixtures/node-lab.ts'
 import { findPeers, rootSkip } from './peer.ts'
 
 const { skip: missing } = findPeers('runc', 'runsc', 'crun', 'busybox')
@@ -28,7 +28,10 @@ describe('the embedded engine', { skip }, () => {
     const { reference } = await lab.push('prod/app:1')
     await lab.push('prod/unsigned:1', { isSigned: false, files: { x: 'x' } })
     mkdirSync(join(lab.folder, 'cni'))
-    writeFileSync(join(lab.folder, 'cni/10-bridge.conflist'), JSON.stringify(bridge))
+    writeFileSync(
+      join(lab.folder, 'cni/10-bridge.conflist'),
+      JSON.stringify(bridgeNetwork('pratique-test', '10.213.0.0/24')),
+    )
     await lab.setUp({
       backends: [
         { kind: 'engine', name: 'engine', cniConfig: join(lab.folder, 'cni'), cniPlugins: ['/usr/lib/cni'] },
@@ -402,19 +405,6 @@ describe('the embedded engine', { skip }, () => {
     await remove(podSandboxId)
   })
 })
-
-const bridge = {
-  cniVersion: '1.0.0',
-  name: 'pratique-test',
-  plugins: [
-    {
-      type: 'bridge',
-      bridge: 'pratique-test',
-      isGateway: true,
-      ipam: { type: 'host-local', ranges: [[{ subnet: '10.213.0.0/24' }]], routes: [{ dst: '0.0.0.0/0' }] },
-    },
-  ],
-}
 
 function readPort(host: string, port: number): Promise<string> {
   return new Promise((resolve) => {

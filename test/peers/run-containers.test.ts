@@ -81,6 +81,23 @@ describe('containers without Kubernetes, by the command line', { skip }, () => {
     assert.equal((await pratique('rm', 'web')).stdout, 'web\n')
   })
 
+  test('what ends before its terminal is there is shown from its log, with its exit code', async () => {
+    for (let round = 0; round < 3; round++) {
+      const ran = await pratique(
+        'run',
+        '-t',
+        '--rm',
+        '--network',
+        'none',
+        image,
+        'sh',
+        '-c',
+        'echo soon; exit 6',
+      )
+      assert.deepEqual([ran.code, ran.stdout.trim()], [6, 'soon'], ran.stderr)
+    }
+  })
+
   test('what is not cleared is refused with the policy’s own exit code', async () => {
     const { reference } = await lab.push('prod/unsigned:1', { isSigned: false, files: { u: 'u' } })
     for (const command of [['pull'], ['run', '--network', 'none']]) {

@@ -419,6 +419,17 @@ describe('a backend behind the gate', () => {
     await assert.rejects(create(id, 'runc'), { code: 'FAILED_PRECONDITION', message: /gvisor/ })
     await create(id, 'runsc')
     assert.deepEqual(created, [id])
+    // Who starts it with a tool is told before, and only when that is asked.
+    for (const [verbose, info] of [
+      [true, { isolation: 'user-space-kernel' }],
+      [false, {}],
+    ] as const) {
+      const asked = encode('ImageStatusRequest', { image: { image: `${name}:1` }, verbose })
+      assert.deepEqual(
+        decode('ImageStatusResponse', await gated.call('ImageStatus', asked, context)).info,
+        info,
+      )
+    }
   })
 
   test('a tag is removed by itself while another is left, and with the last one the image goes', async () => {

@@ -66,15 +66,19 @@ class Gate {
     return encode('PullImageResponse', { imageRef: imageId })
   }
 
+  /** With its tags, and for whoever asks for more: how well the policy wants it isolated. */
   async imageStatus(request: Buffer, context: CallContext): Promise<Buffer> {
-    const { image } = decode('ImageStatusRequest', request)
+    const { image, verbose } = decode('ImageStatusRequest', request)
     const known = this.#findNamed(image?.image ?? '')
     const pinned = known ? pinnedTo(known) : undefined
     const asked = pinned ? amend('ImageStatusRequest', request, ['image'], { image: pinned }) : request
     const answer = await this.#backend.call('ImageStatus', asked, context)
     const found = decode('ImageStatusResponse', answer).image
-    const tags = found ? this.#tagsMissingFrom(found) : []
-    return tags.length === 0 ? answer : amend('ImageStatusResponse', answer, ['image'], { repoTags: tags })
+    if (!found) return answer
+    const tags = this.#tagsMissingFrom(found)
+    const isolation = verbose ? known?.running?.isolation : undefined
+    const told = isolation ? amend('ImageStatusResponse', answer, [], { info: { isolation } }) : answer
+    return tags.length === 0 ? told : amend('ImageStatusResponse', told, ['image'], { repoTags: tags })
   }
 
   async listImages(request: Buffer, context: CallContext): Promise<Buffer> {

@@ -110,10 +110,11 @@ async function nameOf(client: CriClient, wanted: string | undefined): Promise<st
   throw new CommandError(`there is a container ${wanted} already; remove it with: pratique rm ${wanted}`)
 }
 
-async function bringImage(client: CriClient, socket: string, image: string, options: RunOptions) {
+/** The image as it is here, or as it was pulled: its id, and how well the policy wants it isolated. */
+export async function bringImage(client: CriClient, socket: string, image: string, options: RunOptions) {
   if (options.pull !== 'always') {
-    const { image: here } = await client.call('ImageStatus', { image: { image } })
-    if (here) return { imageRef: here.id, isolation: '' }
+    const { image: here, info } = await client.call('ImageStatus', { image: { image }, verbose: true })
+    if (here) return { imageRef: here.id, isolation: info['isolation'] ?? '' }
     if (options.pull === 'never')
       throw new CommandError(`there is no image ${image} on this node, and --pull is never`)
   }
@@ -155,7 +156,8 @@ async function stay(
   }
 }
 
-async function statusOf(client: CriClient, containerId: string): Promise<ContainerStatus> {
+/** Throws `CommandError` when it is gone. */
+export async function statusOf(client: CriClient, containerId: string): Promise<ContainerStatus> {
   const { status } = await client.call('ContainerStatus', { containerId })
   if (status) return status
   throw new CommandError(`the container ${containerId} is gone`)
