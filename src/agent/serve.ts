@@ -1,6 +1,6 @@
 /** The agent and its clients: what stays small for as long as a node runs, apart from what verifies and examines. */
 export { placesOf, type Places } from './agent-places.ts'
-export { enterNamespaces } from './rootless/enter-namespaces.ts'
+export { enterNamespaces, enterPassingNamespaces } from './rootless/enter-namespaces.ts'
 export { openAgent, type Agent, type AgentParts } from './open-agent.ts'
 export { connectCri, type CriClient } from './cri/connect-cri.ts'
 export type { ContainerConfig, ContainerStatus, PodSandboxConfig } from './cri/cri-types.ts'

@@ -51,7 +51,9 @@ export function runtimesCommands(program: Command, context: Context): void {
 
 async function look(probe: 'programs' | 'pods' | undefined): Promise<readonly FoundRuntime[]> {
   const { examineRuntimes, machineAt, readNodeConfig, readReports } = await import('../agent/index.ts')
-  const { placesOf } = await import('../agent/serve.ts')
+  const { enterPassingNamespaces, placesOf } = await import('../agent/serve.ts')
+  // What the engine of an account without root does is tried as that does it.
+  if (probe !== undefined) enterPassingNamespaces()
   const path = process.env['PRATIQUE_NODE_CONFIG'] ?? defaultConfigPath
   const config = findConfig(readNodeConfig, path)
   const file = join(placesOf(config?.agent).state, 'runtimes.json')

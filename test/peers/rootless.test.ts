@@ -88,6 +88,14 @@ describe('the engine of an account without root', { skip }, () => {
     assert.match(told.stdout, /^4\.4\.0\n[^]*gVisor/, told.stderr)
   })
 
+  test('its runtimes are tried as it calls them', async () => {
+    const { stdout, stderr } = await pratique('--json', 'runtimes', '--probe')
+    const found = JSON.parse(stdout) as { handler: string; state: string; startMs?: number }[]
+    const states = Object.fromEntries(found.map(({ handler, state }) => [handler, state]))
+    assert.deepEqual([states['runc'], states['gvisor'], states['wasm']], ['works', 'works', 'works'], stderr)
+    assert.ok((found.find(({ handler }) => handler === 'runc')?.startMs ?? 0) > 0)
+  })
+
   test('layers delete what they say, and devices in them are left out', async () => {
     const { stdout, stderr } = await run(
       layered,

@@ -21,7 +21,7 @@ const startMs = 10_000
  * this process becomes another program.
  */
 export async function enterNamespaces(configPath: string, log: Log): Promise<void> {
-  if (process.platform !== 'linux' || process.getuid?.() === 0 || process.env[holderVariable]) return
+  if (!isOutside()) return
   const { agent: config = {} } = readNodeConfig(configPath)
   const engines = findBackends(config).filter(({ kind }) => kind === 'engine')
   const hasRuntime = engines.some((one) => one.kind === 'engine' && findRuntimes(one.runtimes).length > 0)
@@ -43,13 +43,24 @@ export async function enterNamespaces(configPath: string, log: Log): Promise<voi
   }
   const enter = ['--user', '--mount', '--preserve-credentials', '--target', String(holder.pid)]
   const there = ['sh', '-c', 'cd "$1" && shift && exec "$@"', 'sh', process.cwd()]
+  goOn(['nsenter', ...enter, ...there], `${holder.pid} ${holder.startTime}`)
+}
+
+/** As above for what is over soon, in namespaces that end with it. */
+export function enterPassingNamespaces(): void {
+  if (isOutside() && whyNot() === undefined) goOn(['unshare', ...optionsWithIds()], 'itself')
+}
+
+function isOutside(): boolean {
+  return process.platform === 'linux' && process.getuid?.() !== 0 && !process.env[holderVariable]
+}
+
+/** Becomes itself again, by way of a program. */
+function goOn(by: readonly string[], holder: string): void {
   const itself = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
   // That this is still an experiment of Node's is nothing that somebody could act on.
   process.removeAllListeners('warning')
-  process.execve?.('/usr/bin/env', ['env', 'nsenter', ...enter, ...there, ...itself], {
-    ...process.env,
-    [holderVariable]: `${holder.pid} ${holder.startTime}`,
-  })
+  process.execve?.('/usr/bin/env', ['env', ...by, ...itself], { ...process.env, [holderVariable]: holder })
 }
 
 function readHolder(file: string): Holder | undefined {
@@ -75,14 +86,18 @@ function whyNot(): string | undefined {
 const unshareOptions = ['--user', '--map-root-user', '--mount', '--propagation', 'slave']
 
 /** With the subordinate ids of the account (subuid(5)) where it has any, as images have files of several users. */
-async function startHolder(): Promise<Holder> {
+function optionsWithIds(): readonly string[] {
   const withIds = [...unshareOptions, '--map-auto']
-  const hasIds = spawnSync('unshare', [...withIds, 'true'], { timeout: startMs }).status === 0
-  const child = spawn(
-    'unshare',
-    [...(hasIds ? withIds : unshareOptions), 'sh', '-c', 'echo held; exec sleep infinity'],
-    { detached: true, stdio: ['ignore', 'pipe', 'ignore'] },
-  )
+  return spawnSync('unshare', [...withIds, 'true'], { timeout: startMs }).status === 0
+    ? withIds
+    : unshareOptions
+}
+
+async function startHolder(): Promise<Holder> {
+  const child = spawn('unshare', [...optionsWithIds(), 'sh', '-c', 'echo held; exec sleep infinity'], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const timer = setTimeout(() => reject(new Error('nothing holds the namespaces')), startMs)
   child.once('error', reject)
