@@ -133,7 +133,8 @@ export class HeldContainers {
       const message = (error as Error).message
       const failed = { startedAt: now, finishedAt: now, exitCode: 128, reason: 'StartError', message }
       const ended = containers.save({ ...record, state: 'exited', ...failed, ...this.#pidOf(record) })
-      await this.#kind.clean(ended, true)
+      // Why it did not start is more than that something of it is left, which goes when it is removed.
+      await this.#kind.clean(ended, true).catch(() => {})
       throw error
     }
   }

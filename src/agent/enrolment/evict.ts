@@ -22,7 +22,7 @@ export function findEvictable(
 /**
  * Stops one container, asked first and killed after its grace. One each report and no more: a service of several
  * replicas has time to come up elsewhere, and whoever drains the node is not overtaken. The kubelet cannot start it
- * again, as its image is refused.
+ * again, as its image is refused. Never throws.
  */
 export async function evictOne(
   { backend, clearance, clock, log }: Pick<ReportParts, 'backend' | 'clearance' | 'clock' | 'log'>,
@@ -37,9 +37,16 @@ export async function evictOne(
     'a container is stopped as its image is no longer cleared',
   )
   clearance.journal.append('evicted', clock.now(), { image, pod: report.pod, container: report.container })
-  await backend.call(
-    'StopContainer',
-    encode('StopContainerRequest', { containerId: report.container, timeout: graceSeconds }),
-    { signal: AbortSignal.timeout((graceSeconds + 30) * 1_000) },
-  )
+  try {
+    await backend.call(
+      'StopContainer',
+      encode('StopContainerRequest', { containerId: report.container, timeout: graceSeconds }),
+      { signal: AbortSignal.timeout((graceSeconds + 30) * 1_000) },
+    )
+  } catch (error) {
+    log.error(
+      { pod: report.pod, image, why: (error as Error).message },
+      'it could not be stopped; the next report tries again',
+    )
+  }
 }

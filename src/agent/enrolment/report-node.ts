@@ -87,8 +87,10 @@ export async function reportOnce(parts: ReportParts): Promise<NodeAnswer> {
         'a container runs whose image is no longer cleared',
       )
   }
-  await parts.refreshTrust(answer.policyVersion)
-  await evictOne(parts, findEvictable(running, clearance, clock.now()))
+  await Promise.all([
+    parts.refreshTrust(answer.policyVersion),
+    evictOne(parts, findEvictable(running, clearance, clock.now())),
+  ])
   return answer
 }
 

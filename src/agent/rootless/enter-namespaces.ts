@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Log } from '../../kernel/log.ts'
 import { placesOf } from '../agent-places.ts'
 import { isAlive, startTimeOf, type Holder } from '../engine/hold-container.ts'
+import { Records } from '../engine/records.ts'
 import type { ContainerRecord } from '../engine/types.ts'
 import { writeWhole } from '../enrolment/server-link.ts'
 import { readNodeConfig } from '../read-node.ts'
@@ -29,10 +30,12 @@ export async function enterNamespaces(configPath: string, log: Log): Promise<voi
   const { state } = placesOf(config)
   mkdirSync(state, { recursive: true, mode: 0o700 })
   const file = join(state, 'namespaces.json')
-  const known = readHolder(file)
-  let holder = known && isAlive(known) ? known : undefined
-  if (!holder) {
-    for (const { name } of engines) killLeft(join(state, name, 'containers'))
+  let holder = readHolder(file)
+  const held = findHeld(state, engines)
+  if (!holder || !isAlive(holder) || held.length === 0) {
+    // Where nothing runs, new ones have what the account was given since.
+    if (holder && isAlive(holder)) process.kill(holder.pid, 'SIGKILL')
+    held.forEach(killLeft)
     const why = whyNot()
     if (why !== undefined) {
       log.warn({ why }, 'the engine runs nothing without root here; modules of Wasm run all the same')
@@ -111,17 +114,20 @@ async function startHolder(): Promise<Holder> {
   return { pid, startTime: startTimeOf(pid) ?? '' }
 }
 
+/** Containers that still run, as the processes that hold them do. */
+function findHeld(state: string, engines: readonly { readonly name: string }[]): ContainerRecord[] {
+  return engines
+    .flatMap(({ name }) => new Records<ContainerRecord>(join(state, name, 'containers'), 'container').list())
+    .filter(({ shim }) => shim !== undefined && isAlive(shim))
+}
+
 /** Containers whose namespaces nobody holds any more cannot be reached from new ones, so they end here. */
-function killLeft(folder: string): void {
-  let files: string[]
-  try {
-    files = readdirSync(folder)
-  } catch {
-    return
-  }
-  for (const name of files.filter((one) => one.endsWith('.json'))) {
-    const { shim, pid, state } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as ContainerRecord
-    if (state !== 'running' || !shim || !isAlive(shim)) continue
-    for (const one of [pid, shim.pid]) if (one) process.kill(one, 'SIGKILL')
+function killLeft({ pid, shim }: ContainerRecord): void {
+  for (const one of [pid, shim?.pid]) {
+    try {
+      if (one) process.kill(one, 'SIGKILL')
+    } catch {
+      // It has ended by itself.
+    }
   }
 }
