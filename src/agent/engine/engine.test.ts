@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { decode, encode } from '../cri/protocol.ts'
-import { capabilitiesOf } from './capabilities.ts'
+import { capabilitiesOf, readGivable } from './capabilities.ts'
 import { cgroupMode } from './cgroups.ts'
 import { Cni } from './cni.ts'
 import { findUser } from './find-user.ts'
@@ -128,6 +128,16 @@ describe('what a container is made of', () => {
     assert.deepEqual(asked(['NET_ADMIN'], ['ALL']), ['CAP_NET_ADMIN'])
     assert.ok(asked(['ALL'], ['cap_sys_admin']).length > 30)
     assert.ok(!asked(['ALL', 'SYS_ADMIN'], ['SYS_ADMIN']).includes('CAP_SYS_ADMIN'))
+  })
+
+  test('what the agent itself does not have it cannot give', () => {
+    const [all, without] = ['ffffffffffffffff', '000001fffeffffff'].map((bits) =>
+      readGivable(`CapEff:\t0000000000000000\nCapBnd:\t${bits}\n`),
+    )
+    assert.deepEqual(
+      all?.filter((name) => !without?.includes(name)),
+      ['CAP_SYS_RESOURCE'],
+    )
   })
 })
 
