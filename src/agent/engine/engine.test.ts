@@ -158,6 +158,12 @@ describe('users', () => {
       home: '/home/app',
     })
     assert.equal(findUser(root, '1000').gid, 1001)
+    assert.deepEqual(findUser(root, 'app:77'), {
+      uid: 1000,
+      gid: 77,
+      additionalGids: [2000],
+      home: '/home/app',
+    })
     assert.deepEqual(findUser(root, '77:extra'), { uid: 77, gid: 2000, additionalGids: [], home: '/' })
     assert.equal(findUser(root, '').uid, 0)
     for (const wanted of ['nobody', 'app:nogroup']) {

@@ -15,7 +15,8 @@ export interface ContainerUser {
 
 /**
  * The user of a container: `user[:group]`, names or numbers, looked up in the image's own `/etc/passwd` and
- * `/etc/group`. Links in the image are followed inside of it. Throws FAILED_PRECONDITION for a name that it has not.
+ * `/etc/group`; the other groups are those of the user, whatever group it is given. Links in the image are followed
+ * inside of it. Throws FAILED_PRECONDITION for a name that it has not.
  */
 export function findUser(root: string, wanted: string): ContainerUser {
   const [user = '', group] = wanted.split(':')
@@ -34,7 +35,7 @@ export function findUser(root: string, wanted: string): ContainerUser {
     uid,
     gid: group === undefined ? Number(person?.[3] ?? 0) : findGroup(groups, group),
     additionalGids:
-      group === undefined && name !== undefined
+      name !== undefined
         ? groups.filter((one) => (one[3] ?? '').split(',').includes(name)).map((one) => Number(one[2]))
         : [],
     home: person?.[5] || '/',

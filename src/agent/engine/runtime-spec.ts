@@ -110,13 +110,19 @@ function environmentOf(config: ContainerConfig, image: ImageConfig, user: Contai
 
 function userOf({ config, image, root, userNamespace }: SpecParts): ContainerUser {
   const security = config.linux?.securityContext
+  if (security?.runAsGroup && !security.runAsUser && !security.runAsUsername) {
+    // CRI, LinuxContainerSecurityContext: a group alone is an error.
+    throw new CriFailure('INVALID_ARGUMENT', 'a group without a user was asked for; give runAsUser as well')
+  }
   const asked = security?.runAsUser ? String(security.runAsUser.value) : security?.runAsUsername
   const wanted = asked || image.config?.User || ''
   const group = security?.runAsGroup ? `:${security.runAsGroup.value}` : ''
   const user = findUser(root, group === '' ? wanted : `${wanted.split(':', 1)[0]}${group}`)
   const more = security?.supplementalGroups ?? []
   const own = security?.supplementalGroupsPolicy === 'Strict' ? [] : user.additionalGids
-  const groups = [...new Set([...own, ...more])]
+  // Its first group as well: a process that changes it would else leave the group, and what is kept from the group
+  // would be open to it.
+  const groups = [...new Set([user.gid, ...own, ...more])]
   if (!userNamespace) return { ...user, additionalGids: groups }
   refuseUnmapped(userNamespace, user)
   // user_namespaces(7), "setgroups": with one id there are no groups to be in but its own.
