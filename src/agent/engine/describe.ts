@@ -62,7 +62,7 @@ export function describeContainer(record: ContainerRecord): Loose<Container> {
 }
 
 export function describeContainerStatus(record: ContainerRecord, logPath: string): Loose<ContainerStatus> {
-  const { config, startedAt = 0, finishedAt = 0, exitCode = 0, reason = '', message = '' } = record
+  const { config, user, startedAt = 0, finishedAt = 0, exitCode = 0, reason = '', message = '' } = record
   return {
     ...describeContainer(record),
     startedAt: startedAt * nanoseconds,
@@ -72,6 +72,10 @@ export function describeContainerStatus(record: ContainerRecord, logPath: string
     message,
     mounts: config.mounts,
     logPath,
+    // A feature that Status tells of (supplementalGroupsPolicy): the kubelet shows which groups it came to.
+    ...(user
+      ? { user: { linux: { uid: user.uid, gid: user.gid, supplementalGroups: user.additionalGids } } }
+      : {}),
     ...(config.linux?.resources ? { resources: { linux: config.linux.resources } } : {}),
   }
 }

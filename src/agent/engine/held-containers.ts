@@ -8,6 +8,7 @@ import type { CallContext } from '../cri/backend.ts'
 import type { ContainerConfig } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { placesOf, type EngineEvent, type HeldParts } from './engine-parts.ts'
+import type { ContainerUser } from './find-user.ts'
 import { holdContainer, isAlive, readExit } from './hold-container.ts'
 import type { ExitRecord, ShimJob } from './shim/job.ts'
 import type { ContainerRecord, PodRecord } from './types.ts'
@@ -28,6 +29,13 @@ export interface NewContainer {
   readonly bundle: string
 }
 
+/** What is known of a container once it is made. */
+export interface PreparedContainer {
+  /** The signal that stops it, without SIG. */
+  readonly stopSignal: string
+  readonly user?: ContainerUser
+}
+
 /** What a shim has to know of a container beyond what all have in common. */
 export type HeldCommand = Pick<
   ShimJob,
@@ -36,8 +44,8 @@ export type HeldCommand = Pick<
 
 /** What containers that shims hold differ in. */
 export interface ContainerKind {
-  /** Writes down in the bundle what is to be run, and gives the signal that stops it, without SIG. */
-  readonly prepare: (making: NewContainer, context: CallContext) => Promise<string>
+  /** Writes down in the bundle what is to be run. */
+  readonly prepare: (making: NewContainer, context: CallContext) => Promise<PreparedContainer>
   readonly command: (record: ContainerRecord, pod: PodRecord) => HeldCommand
   /** By its first process; `KILL` reaches all of them. */
   readonly signal: (record: ContainerRecord, signal: string) => Promise<void>
@@ -70,7 +78,7 @@ export class HeldContainers {
     const { bundle } = placesOf(this.#parts, id)
     mkdirSync(bundle, { recursive: true, mode: 0o700 })
     try {
-      const stopSignal = await this.#kind.prepare({ id, pod, config, image, bundle }, context)
+      const prepared = await this.#kind.prepare({ id, pod, config, image, bundle }, context)
       const record = containers.save({
         id,
         podId: pod.id,
@@ -78,7 +86,7 @@ export class HeldContainers {
         imageId: image.id,
         imageDigest: image.digest,
         imageReference: image.references[0] ?? image.id,
-        stopSignal,
+        ...prepared,
         createdAt: clock.now(),
         bootId,
         state: 'created',

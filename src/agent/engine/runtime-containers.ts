@@ -7,7 +7,7 @@ import { cgroupMode, readUsage, removeGroups } from './cgroups.ts'
 import { cgroupPath, getRuntime, placesOf, podFolder, type EngineParts } from './engine-parts.ts'
 import type { ContainerKind } from './held-containers.ts'
 import type { LowLevelRuntime } from './low-level-runtime.ts'
-import { runtimeSpec } from './runtime-spec.ts'
+import { runtimeSpec, userOf, type SpecParts } from './runtime-spec.ts'
 import type { ContainerRecord, PodRecord } from './types.ts'
 
 /** Containers that a low-level runtime makes of an OCI bundle. */
@@ -21,7 +21,7 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
     async prepare({ id, pod, config, image, bundle }, context) {
       requireLimits(getRuntime(parts, pod.handler), config)
       const root = await snapshots.prepare(image, id, context)
-      const spec = runtimeSpec({
+      const asked: SpecParts = {
         id,
         pod,
         config,
@@ -31,9 +31,11 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
         podFiles: podFiles(parts, pod),
         cgroupPath: cgroupMode() === 'none' ? undefined : cgroupPath(pod, id),
         userNamespace: userNamespace(),
-      })
+      }
+      const user = userOf(asked)
+      const spec = runtimeSpec(asked, user)
       writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 })
-      return stopSignalOf(config, image.config.config?.StopSignal)
+      return { stopSignal: stopSignalOf(config, image.config.config?.StopSignal), user }
     },
     command({ id }, pod) {
       const { bundle, pidFile, runtimeLog } = placesOf(parts, id)

@@ -44,12 +44,11 @@ const masked = [
 const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
 /** `config.json` of a container (runtime-spec 1.1). Throws for what the image or the machine does not have. */
-export function runtimeSpec(parts: SpecParts): object {
+export function runtimeSpec(parts: SpecParts, user: ContainerUser = userOf(parts)): object {
   const { config, image, root, pod } = parts
   const security = config.linux?.securityContext ?? null
   refuseUnheld(security, hasAppArmor())
   const isPrivileged = security?.privileged ?? false
-  const user = userOf(parts)
   const capabilities = capabilitiesOf(security?.capabilities ?? null, isPrivileged)
   const held = user.uid === 0 ? capabilities : []
   return {
@@ -108,7 +107,8 @@ function environmentOf(config: ContainerConfig, image: ImageConfig, user: Contai
   return [...all.values()]
 }
 
-function userOf({ config, image, root, userNamespace }: SpecParts): ContainerUser {
+/** Who a container runs as. Throws for what the image or the account of the agent does not have. */
+export function userOf({ config, image, root, userNamespace }: SpecParts): ContainerUser {
   const security = config.linux?.securityContext
   if (security?.runAsGroup && !security.runAsUser && !security.runAsUsername) {
     // CRI, LinuxContainerSecurityContext: a group alone is an error.

@@ -1,4 +1,5 @@
 import type { ContainerConfig, PodSandboxConfig } from '../cri/cri-types.ts'
+import type { ContainerUser } from './find-user.ts'
 
 /** What kind of low-level runtime a program is: they take the same commands with small differences. */
 export type RuntimeKind = 'runc' | 'crun' | 'runsc' | 'youki' | 'kata'
@@ -39,6 +40,8 @@ export interface ContainerRecord {
   readonly imageDigest: string
   readonly imageReference: string
   readonly stopSignal: string
+  /** Who runs in it, where it has users. */
+  readonly user?: ContainerUser | undefined
   readonly createdAt: number
   readonly startedAt?: number
   /** The shim, with the time of its start so that another process of the same number is not taken for it. */

@@ -34,7 +34,7 @@ export function wasmContainers(parts: WasmParts): ContainerKind {
         isComponent: found.isComponent,
       }
       writeFileSync(jobFile(id), JSON.stringify(job), { mode: 0o600 })
-      return 'TERM'
+      return { stopSignal: 'TERM' }
     },
     command({ id, config }, pod) {
       const job = JSON.parse(readFileSync(jobFile(id), 'utf8')) as ModuleJob
