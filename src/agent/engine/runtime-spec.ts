@@ -230,7 +230,8 @@ function linuxOf(parts: SpecParts, capabilities: readonly string[], isPrivileged
   const { config, namespaces, cgroupPath, pod } = parts
   const security = config.linux?.securityContext ?? null
   const { devices, rules } = devicesOf(config, isPrivileged)
-  const sysctl = namespaces.network === 'node' ? {} : pod.config.linux?.sysctls
+  // Those of a namespace that is the machine's are refused by the runtime, not forgotten.
+  const sysctl = pod.config.linux?.sysctls
   const seccomp = seccompOf(parts, capabilities, isPrivileged)
   return {
     namespaces: [
