@@ -28,7 +28,7 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
         image: image.config,
         root,
         namespaces: namespacesOf(parts, pod, config),
-        podFiles: podFiles(parts, pod),
+        podFiles: podFiles(parts, pod, config),
         cgroupPath: cgroupMode() === 'none' ? undefined : cgroupPath(pod, id),
         userNamespace: userNamespace(),
       }
@@ -69,24 +69,28 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
 
 function namespacesOf({ namespaces, containers }: EngineParts, pod: PodRecord, config: ContainerConfig) {
   const options = config.linux?.securityContext?.namespaceOptions
-  const podOptions = pod.config.linux?.securityContext?.namespaceOptions
   const path = (kind: 'net' | 'ipc' | 'uts'): string => namespaces.path(pod.id, kind)
-  const ipc = options?.ipc ?? podOptions?.ipc
   return {
     network: pod.network === 'node' ? 'node' : path('net'),
-    ipc: ipc === 'NODE' ? 'node' : path('ipc'),
+    ipc: hasNodeIpc(pod, config) ? 'node' : path('ipc'),
     uts: pod.network === 'node' ? 'node' : path('uts'),
     pid: pidNamespace(options?.pid ?? 'CONTAINER', containers.find(options?.targetId ?? '')),
   }
 }
 
-function podFiles(parts: EngineParts, pod: PodRecord): Record<string, string> {
+function hasNodeIpc(pod: PodRecord, config: ContainerConfig): boolean {
+  const options = config.linux?.securityContext?.namespaceOptions
+  return (options ?? pod.config.linux?.securityContext?.namespaceOptions)?.ipc === 'NODE'
+}
+
+function podFiles(parts: EngineParts, pod: PodRecord, config: ContainerConfig): Record<string, string> {
   const folder = podFolder(parts, pod.id)
   const files = {
     '/etc/hosts': join(folder, 'hosts'),
     '/etc/hostname': join(folder, 'hostname'),
     '/etc/resolv.conf': join(folder, 'resolv.conf'),
-    '/dev/shm': join(folder, 'shm'),
+    // POSIX shared memory is files there (shm_overview(7)).
+    '/dev/shm': hasNodeIpc(pod, config) ? '/dev/shm' : join(folder, 'shm'),
   }
   return Object.fromEntries(Object.entries(files).filter(([, source]) => existsSync(source)))
 }
