@@ -253,7 +253,10 @@ function linuxOf(parts: SpecParts, capabilities: readonly string[], isPrivileged
       : security?.readonlyPaths.length
         ? security.readonlyPaths
         : readonlyPaths,
-    rootfsPropagation: 'rslave',
+    // Out of the container mounts come only through a root that is shared itself.
+    rootfsPropagation: config.mounts.some(({ propagation }) => propagation === 'PROPAGATION_BIDIRECTIONAL')
+      ? 'rshared'
+      : 'rslave',
   }
 }
 
