@@ -114,11 +114,12 @@ function prepare(
   const pod = parts.pods.get(container.podId)
   const { bundle } = placesOf(parts, id)
   const { process: own } = JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8')) as {
-    process: Record<string, unknown>
+    process: { readonly env: readonly string[] }
   }
   const name = randomUUID()
   const [processFile, pidFile] = [join(bundle, `exec-${name}.json`), join(bundle, `exec-${name}.pid`)]
-  writeFileSync(processFile, JSON.stringify({ ...own, args: command, terminal: tty }), { mode: 0o600 })
+  const asked = { ...own, env: environmentOf(own.env, tty), args: command, terminal: tty }
+  writeFileSync(processFile, JSON.stringify(asked), { mode: 0o600 })
   const runtime = getRuntime(parts, pod.handler)
   const isSandbox = runtime.kind === 'runsc'
   // A process of gVisor has its number inside of the sandbox, where only the runtime can reach it.
@@ -138,6 +139,11 @@ function prepare(
       rmSync(pidFile, { force: true })
     },
   }
+}
+
+/** In a terminal there is one to name, whatever the container itself has. */
+function environmentOf(own: readonly string[], tty: boolean): readonly string[] {
+  return tty && !own.some((one) => one.startsWith('TERM=')) ? [...own, 'TERM=xterm'] : own
 }
 
 function readPid(file: string): number | undefined {
