@@ -25,6 +25,8 @@ export interface ExecOutcome {
 interface PreparedExec {
   readonly line: CommandLine
   readonly end: () => void
+  /** Whether the command ever ran: else what was said is of the runtime. */
+  readonly hasBegun: () => boolean
   /** Kills the command itself: the runtime that started it is only its messenger. */
   readonly kill: () => void
 }
@@ -37,7 +39,7 @@ export async function execSync(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ExecOutcome> {
-  const { line, end, kill } = prepare(parts, container, command, false)
+  const { line, end, hasBegun, kill } = prepare(parts, container, command, false)
   const child = spawn(line.program, [...line.arguments], { stdio: ['ignore', 'pipe', 'pipe'] })
   const output = { stdout: [] as Buffer[], stderr: [] as Buffer[], bytes: 0 }
   const take = (stream: 'stdout' | 'stderr') => (chunk: Buffer) => {
@@ -67,7 +69,12 @@ export async function execSync(
         `the command did not end within ${timeoutMs / 1000} s and was killed`,
       )
     }
-    return { exitCode, stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr) }
+    const stderr = Buffer.concat(output.stderr)
+    if (exitCode !== 0 && !hasBegun() && !signal.aborted) {
+      // A probe whose command cannot be run says nothing of the health of its container.
+      throw new CriFailure('FAILED_PRECONDITION', `the command cannot be run: ${stderr.toString().trim()}`)
+    }
+    return { exitCode, stdout: Buffer.concat(output.stdout), stderr }
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', stop)
@@ -126,6 +133,7 @@ function prepare(
   const pidOption = isSandbox ? '--internal-pid-file' : '--pid-file'
   return {
     line: runtime.commandLine(pod, undefined, 'exec', '--process', processFile, pidOption, pidFile, id),
+    hasBegun: () => readPid(pidFile) !== undefined,
     kill() {
       const pid = readPid(pidFile)
       // It has not begun.
