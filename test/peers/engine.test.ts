@@ -290,7 +290,7 @@ describe('the embedded engine', { skip }, () => {
         podSandboxId,
         config: { metadata: { name: 'c' }, image: { image }, ...more },
       })
-    await assert.rejects(create({ mounts: [{ containerPath: '/x', hostPath: '/nowhere' }] }), {
+    await assert.rejects(create({ mounts: [{ containerPath: '/x', hostPath: '/proc/nowhere' }] }), {
       code: 'FAILED_PRECONDITION',
       message: /\/nowhere/,
     })

@@ -82,7 +82,12 @@ class Gate {
   }
 
   async listImages(request: Buffer, context: CallContext): Promise<Buffer> {
-    const answer = await this.#backend.call('ListImages', request, context)
+    const { filter } = decode('ListImagesRequest', request)
+    const known = this.#findNamed(filter?.image?.image ?? '')
+    const asked = known
+      ? amend('ListImagesRequest', request, ['filter', 'image'], { image: pinnedTo(known) })
+      : request
+    const answer = await this.#backend.call('ListImages', asked, context)
     return mapItems(answer, 1, (item) => {
       const tags = this.#tagsMissingFrom(decode('Image', item))
       return tags.length === 0 ? item : amend('Image', item, [], { repoTags: tags })

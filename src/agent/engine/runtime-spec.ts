@@ -1,11 +1,11 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ImageConfig } from '../content/types.ts'
 import type { ContainerConfig, LinuxContainerResources, Mount } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import { findUser, type ContainerUser } from './find-user.ts'
-import type { UserNamespace } from '../rootless/user-namespace.ts'
+import { userNamespace, type UserNamespace } from '../rootless/user-namespace.ts'
 import { refuseUnheld, refuseUnmapped } from './refuse-unheld.ts'
 import { defaultSeccomp } from './seccomp-default.ts'
 import type { PodRecord } from './types.ts'
@@ -212,17 +212,25 @@ function mountOf({
       'the embedded engine mounts no images as volumes; use a containerd 2 behind the agent',
     )
   }
-  if (!existsSync(hostPath)) {
-    throw new CriFailure(
-      'FAILED_PRECONDITION',
-      `there is no ${hostPath} on this node to mount at ${containerPath}; make it first`,
-    )
-  }
+  makeFolder(hostPath, containerPath)
   return {
     destination: containerPath,
     type: 'bind',
     source: hostPath,
     options: ['rbind', propagations[propagation], readonly ? (recursiveReadOnly ? 'rro' : 'ro') : 'rw'],
+  }
+}
+
+/** As other runtimes of the CRI do with a folder that is not there. */
+function makeFolder(hostPath: string, containerPath: string): void {
+  if (existsSync(hostPath)) return
+  try {
+    mkdirSync(hostPath, { recursive: true })
+  } catch (error) {
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      `there is no ${hostPath} on this node to mount at ${containerPath}, and it cannot be made: ${(error as Error).message}`,
+    )
   }
 }
 
@@ -297,7 +305,9 @@ function devicesOf(config: ContainerConfig, isPrivileged: boolean) {
       access: 'rwm',
     }
   })
-  const asked = config.devices.map((device) => {
+  // In a user namespace no device can be made, and the usual ones are mounted.
+  const ofMachine = isPrivileged && !userNamespace() ? machineDevices() : []
+  const asked = [...ofMachine, ...config.devices].map((device) => {
     const stats = statSync(device.hostPath, { throwIfNoEntry: false })
     if (!stats || !(stats.isCharacterDevice() || stats.isBlockDevice())) {
       throw new CriFailure('FAILED_PRECONDITION', `there is no device ${device.hostPath} on this node`)
@@ -318,6 +328,24 @@ function devicesOf(config: ContainerConfig, isPrivileged: boolean) {
       ? [{ allow: true, access: 'rwm' }]
       : [{ allow: false, access: 'rwm' }, ...everyone, ...asked.map(({ rule }) => rule)],
   }
+}
+
+/** Folders of /dev that are made for each container, or have none of the machine's. */
+const ownFolders = ['/dev/pts', '/dev/shm', '/dev/mqueue', '/dev/fd', '/dev/hugepages']
+const maximumDevices = 5_000
+
+/** What a privileged container may use: all devices of the machine but its consoles. */
+function machineDevices(folder = '/dev'): { hostPath: string; containerPath: string; permissions: string }[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) return ownFolders.includes(path) ? [] : machineDevices(path)
+      const isDevice = entry.isCharacterDevice() || entry.isBlockDevice()
+      return isDevice && path !== '/dev/console'
+        ? [{ hostPath: path, containerPath: path, permissions: 'rwm' }]
+        : []
+    })
+    .slice(0, maximumDevices)
 }
 
 function seccompOf(

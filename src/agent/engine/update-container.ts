@@ -22,15 +22,31 @@ export async function updateContainer(
   // It may have ended while the runtime was asked.
   parts.containers.save({
     ...parts.containers.get(id),
-    config: { ...config, linux: { securityContext, resources: linux } },
+    config: { ...config, linux: { securityContext, resources: merge(config.linux?.resources, linux) } },
   })
+}
+
+/** What is not said stays as it was: in the CRI that is an empty value. */
+function merge(
+  before: LinuxContainerResources | null | undefined,
+  changes: LinuxContainerResources | null,
+): LinuxContainerResources | null {
+  if (!before || !changes) return changes ?? before ?? null
+  const said = Object.entries(changes).filter(([, value]) => !isEmpty(value))
+  return { ...before, ...Object.fromEntries(said) }
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null ? Object.keys(value).length === 0 : !value
 }
 
 /** What does not run yet starts with its new limits. */
 function rewriteResources(bundle: string, resources: object): void {
   const file = join(bundle, 'config.json')
-  const spec = JSON.parse(readFileSync(file, 'utf8')) as { linux: { resources?: object } }
-  const linux = { ...spec.linux, resources: { ...spec.linux.resources, ...resources } }
+  const spec = JSON.parse(readFileSync(file, 'utf8')) as { linux: { resources?: Record<string, object> } }
+  const before = spec.linux.resources
+  const changed = Object.entries(resources).map(([name, one]) => [name, { ...before?.[name], ...one }])
+  const linux = { ...spec.linux, resources: { ...before, ...Object.fromEntries(changed) } }
   writeFileSync(`${file}.new`, JSON.stringify({ ...spec, linux }), { mode: 0o600 })
   renameSync(`${file}.new`, file)
 }
