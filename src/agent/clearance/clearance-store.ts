@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { digestOf, hexOf, type Digest } from '../../kernel/digest.ts'
 import type { Log } from '../../kernel/log.ts'
+import { parseImageName } from './parse-image-name.ts'
 import type { Cleared } from './types.ts'
 
 /** A node has some hundreds of images; the longest expired ones go first. */
@@ -33,11 +34,21 @@ export class ClearanceStore {
     return this.list().find(({ tags }) => tags.includes(reference))
   }
 
-  /** Under the id that a runtime gave it; the one that holds longest, when repositories share it. */
-  findImage(imageId: string): Cleared | undefined {
-    return this.list()
-      .filter(({ imageIds }) => imageIds.includes(imageId))
-      .toSorted((one, other) => other.expiresAt - one.expiresAt)[0]
+  /**
+   * Under the id that a runtime gave it. When repositories share it: the one that somebody named, else the one that
+   * holds longest.
+   */
+  findImage(imageId: string, named = ''): Cleared | undefined {
+    const all = this.listImage(imageId)
+    return (
+      all.find((one) => isNamed(one, named)) ??
+      all.toSorted((one, other) => other.expiresAt - one.expiresAt)[0]
+    )
+  }
+
+  /** All that are cleared under the id that a runtime gave them. */
+  listImage(imageId: string): readonly Cleared[] {
+    return this.list().filter(({ imageIds }) => imageIds.includes(imageId))
   }
 
   /** Keeps it; a tag that it has is taken from the image that had it. */
@@ -90,4 +101,13 @@ function keyOf({ name, digest }: { readonly name: string; readonly digest: strin
 
 function fileOf({ name, digest }: { readonly name: string; readonly digest: Digest }): string {
   return `${hexOf(digestOf(keyOf({ name, digest })))}.json`
+}
+
+function isNamed({ name, digest, tags }: Cleared, named: string): boolean {
+  try {
+    const asked = parseImageName(named)
+    return asked.name === name && (asked.digest === digest || tags.includes(asked.reference))
+  } catch {
+    return false
+  }
 }

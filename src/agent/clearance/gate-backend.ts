@@ -117,8 +117,11 @@ class Gate {
   async createContainer(request: Buffer, context: CallContext): Promise<Buffer> {
     const { config, podSandboxId } = decode('CreateContainerRequest', request)
     const named = config?.image?.image ?? ''
-    const { cleared, imageId } = await this.#bring(named, context)
-    await this.#requireIsolation(cleared, podSandboxId, context)
+    const specified = config?.image?.userSpecifiedImage ?? ''
+    const { cleared, imageId } = await this.#bring(named, context, specified)
+    // Of one that several repositories have, and that nobody named, the strictest counts.
+    const others = specified === '' ? this.#clearance.store.listImage(imageId) : []
+    for (const one of [cleared, ...others]) await this.#requireIsolation(one, podSandboxId, context)
     // The id and nothing else: a tag that has moved in between changes nothing.
     const brought = await this.#bringVolumes(request, context)
     const asked = amend('CreateContainerRequest', brought, ['config', 'image'], { image: imageId })
@@ -147,9 +150,14 @@ class Gate {
   }
 
   /** The image as it is in this backend, cleared; pulled when another backend, or nobody, has it. */
-  async #bring(named: string, context: CallContext): Promise<{ cleared: Cleared; imageId: string }> {
+  async #bring(
+    named: string,
+    context: CallContext,
+    specified = '',
+  ): Promise<{ cleared: Cleared; imageId: string }> {
     const found = await this.#findHere(named, context)
-    const known = this.#clearance.store.findImage(found?.id ?? named) ?? this.#findNamed(named)
+    const { store } = this.#clearance
+    const known = store.findImage(found?.id ?? named, specified || named) ?? this.#findNamed(named)
     if (known) {
       const cleared = await this.#clearance.recheck(known)
       if (found && cleared.imageIds.includes(found.id)) return { cleared, imageId: found.id }

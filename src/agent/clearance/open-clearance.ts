@@ -94,8 +94,10 @@ export class Clearance {
 
   /** A runtime has it now under this id. */
   recordImage(cleared: Cleared, imageId: string): Cleared {
-    if (cleared.imageIds.includes(imageId)) return cleared
-    return this.store.save({ ...cleared, imageIds: [...cleared.imageIds, imageId] })
+    // Tags may have moved while it was pulled.
+    const now = this.store.find(cleared.name, cleared.digest) ?? cleared
+    if (now.imageIds.includes(imageId)) return now
+    return this.store.save({ ...now, imageIds: [...now.imageIds, imageId] })
   }
 
   recordRun(cleared: Cleared, detail: Readonly<Record<string, unknown>>): void {

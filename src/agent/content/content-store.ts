@@ -124,9 +124,15 @@ class Store implements ContentStore {
       if (!config) throw new CriFailure('NOT_FOUND', `the registry has no config ${manifest.config.digest}`)
       this.#writeBlob(manifest.config.digest, config)
       await this.#fetchAll(await RegistryDoor.open(host, repository, door), manifest.layers, options)
-      const before = this.#images.get(manifest.config.digest)
+      const parsed = readConfig(config)
+      // A config stands for an image only where it binds the layers: two artifacts may share theirs.
+      const isBound =
+        parsed.rootfs?.diff_ids.length === manifest.layers.length &&
+        manifest.layers.every(({ mediaType }) => mediaType.includes('tar'))
+      const id = isBound ? manifest.config.digest : found.digest
+      const before = this.#images.get(id)
       return this.#save({
-        id: manifest.config.digest,
+        id,
         digest: found.digest,
         references: [...new Set([...(before?.references ?? []), reference])],
         mediaType: found.mediaType,
@@ -134,7 +140,7 @@ class Store implements ContentStore {
         configDescriptor: manifest.config,
         layers: manifest.layers,
         annotations: manifest.annotations,
-        config: readConfig(config),
+        config: parsed,
         sizeBytes: manifest.layers.reduce((sum, { size }) => sum + size, manifest.config.size),
       })
     } catch (error) {

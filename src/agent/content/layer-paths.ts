@@ -49,7 +49,7 @@ export class LayerPaths {
         continue
       }
       const path = done === '' ? part : `${done}/${part}`
-      const link = this.#linkAt(path)
+      const link = this.linkAt(path)
       if (link === undefined) {
         done = path
         continue
@@ -62,7 +62,8 @@ export class LayerPaths {
     return done
   }
 
-  #linkAt(path: string): string | undefined {
+  /** Where the symbolic link at a path leads; undefined for what is none. */
+  linkAt(path: string): string | undefined {
     if (this.#own.has(path)) return this.#own.get(path)
     if (!this.#cache.has(path)) this.#cache.set(path, this.#lookBelow(path))
     return this.#cache.get(path)

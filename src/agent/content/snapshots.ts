@@ -1,18 +1,28 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createHash, randomUUID } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { CriFailure } from '../cri/failures.ts'
 import { userNamespace } from '../rootless/user-namespace.ts'
-import { unpackLayer, type Whiteouts } from './unpack-layer.ts'
+import { hostile } from './layer-paths.ts'
+import { unpackLayer, type Removal, type Whiteouts } from './unpack-layer.ts'
 import type { ContentStore, PullOptions, Snapshots, StoredImage } from './types.ts'
 
 const run = promisify(execFile)
 
-/** Enough of a digest to be unique on a node, and short enough for the options of a mount. */
-const nameLength = 12
+/** 162 bits of a digest: nobody makes two that are alike, and 127 of them fit in the options of a mount. */
+const nameLength = 27
 
 /** How root file systems are made: `overlay` where the kernel lets this user mount, else a copy of all files. */
 export type SnapshotKind = 'overlay' | 'copy'
@@ -101,7 +111,7 @@ class FolderSnapshots {
     const diffIds = config.rootfs?.diff_ids ?? []
     const names = diffIds.map((_, index) => {
       const chain = createHash('sha256').update(diffIds.slice(0, index + 1).join(' '))
-      return chain.digest('hex').slice(0, nameLength)
+      return chain.digest('base64url').slice(0, nameLength)
     })
     return this.#kind === 'copy' ? names.slice(-1).map((name) => `all-${name}`) : names.toReversed()
   }
@@ -131,12 +141,17 @@ class FolderSnapshots {
   }
 
   async #unpackAll(image: StoredImage, target: string, options: PullOptions): Promise<void> {
-    const remove = (path: string, keepsFolder: boolean): void => {
-      const place = join(target, path)
-      if (!keepsFolder) return rmSync(place, { recursive: true, force: true })
-      for (const name of existsSync(place) ? readdirSync(place) : []) {
-        rmSync(join(place, name), { recursive: true, force: true })
-      }
+    const root = realpathSync(target)
+    const remove = (path: string, what: Removal): void => {
+      const place = join(root, path)
+      const found = lstatSync(place, { throwIfNoEntry: false })
+      if (!found) return
+      // Paths are resolved before; what leads out of the root all the same is not to be touched.
+      if (path !== '' && !`${realpathSync(dirname(place))}/`.startsWith(`${root}/`))
+        throw hostile(path, 'leads out of the root')
+      if (what === 'all' || !found.isDirectory()) return rmSync(place, { recursive: true, force: true })
+      if (what === 'unless-folder') return
+      for (const name of readdirSync(place)) rmSync(join(place, name), { recursive: true, force: true })
     }
     for (let index = 0; index < image.layers.length; index++) {
       await this.#unpackOne(image, index, target, { kind: 'apply', remove }, options)

@@ -27,7 +27,10 @@ const opaqueAttribute = `SCHILY.xattr.${userNamespace() ? 'user' : 'trusted'}.ov
  */
 export type Whiteouts =
   | { readonly kind: 'overlay'; readonly below: readonly string[] }
-  | { readonly kind: 'apply'; readonly remove: (path: string, keepsFolder: boolean) => void }
+  | { readonly kind: 'apply'; readonly remove: (path: string, what: Removal) => void }
+
+/** `unless-folder`: what is no folder makes way for one; `inside`: what is in a folder, which stays. */
+export type Removal = 'all' | 'unless-folder' | 'inside'
 
 export interface LayerPlace {
   readonly file: string
@@ -126,15 +129,14 @@ function rewriteHeader(header: Header, parts: Rewriting): Made | undefined {
   const base = { ...header, name: header.type === 'directory' ? `${path}/` : path, pax: attributesOf(header) }
   switch (header.type) {
     case 'symlink':
-      if (whiteouts.kind === 'apply') whiteouts.remove(path, false)
+      if (whiteouts.kind === 'apply') whiteouts.remove(path, 'all')
       paths.add(path, header.linkname ?? '')
       return base
     case 'link':
-      if (whiteouts.kind === 'apply') whiteouts.remove(path, false)
-      paths.add(path)
-      return { ...base, linkname: paths.resolve(header.linkname ?? '') }
+      if (whiteouts.kind === 'apply') whiteouts.remove(path, 'all')
+      return { ...base, linkname: addHardLink(path, header.linkname ?? '', paths) }
     case 'directory':
-      if (whiteouts.kind === 'apply') whiteouts.remove(path, true)
+      if (whiteouts.kind === 'apply') whiteouts.remove(path, 'unless-folder')
       paths.add(path)
       folders.set(path, base)
       return base
@@ -143,7 +145,7 @@ function rewriteHeader(header: Header, parts: Rewriting): Made | undefined {
     case 'character-device':
     case 'block-device':
     case 'fifo':
-      if (whiteouts.kind === 'apply') whiteouts.remove(path, false)
+      if (whiteouts.kind === 'apply') whiteouts.remove(path, 'all')
       paths.add(path)
       return base.type === 'contiguous-file' ? { ...base, type: 'file' } : base
     default:
@@ -151,12 +153,19 @@ function rewriteHeader(header: Header, parts: Rewriting): Made | undefined {
   }
 }
 
+/** A hard link to a symbolic one is a symbolic link as well. */
+function addHardLink(path: string, linkname: string, paths: LayerPaths): string {
+  const target = paths.resolve(linkname)
+  paths.add(path, paths.linkAt(target))
+  return target
+}
+
 function rewriteWhiteout(path: string, { paths, whiteouts, folders }: Rewriting): Made | undefined {
   const folder = dirname(path) === '.' ? '' : dirname(path)
   const name = basename(path)
   if (name === opaque) {
     if (whiteouts.kind === 'apply') {
-      whiteouts.remove(folder, true)
+      whiteouts.remove(folder, 'inside')
       return undefined
     }
     paths.add(folder)
@@ -167,7 +176,7 @@ function rewriteWhiteout(path: string, { paths, whiteouts, folders }: Rewriting)
   if (hidden === '' || hidden === '.' || hidden === '..' || hidden.startsWith(whiteout)) return undefined
   const target = folder === '' ? hidden : `${folder}/${hidden}`
   if (whiteouts.kind === 'apply') {
-    whiteouts.remove(target, false)
+    whiteouts.remove(target, 'all')
     return undefined
   }
   paths.add(target)

@@ -13,6 +13,8 @@ import type { CommandLine } from './low-level-runtime.ts'
 import type { ContainerRecord } from './types.ts'
 
 const maximumOutput = 16 * 1024 * 1024
+/** A longer timer of Node's would fire at once. */
+const longestTimerMs = 2 ** 31 - 1
 const relay = new URL('shim/relay-port.ts', import.meta.url).pathname
 
 export interface ExecOutcome {
@@ -59,7 +61,7 @@ export async function execSync(
     isLate = true
     stop()
   }
-  const timer = timeoutMs > 0 ? setTimeout(late, timeoutMs) : undefined
+  const timer = timeoutMs > 0 ? setTimeout(late, Math.min(timeoutMs, longestTimerMs)) : undefined
   signal.addEventListener('abort', stop)
   try {
     const exitCode = await ended(child)

@@ -119,8 +119,10 @@ async function listRunning({ backend, clearance }: ReportParts): Promise<Running
   )
   return containers.flatMap((container) => {
     const image = container.imageId || container.image?.image || ''
+    const specified = container.image?.userSpecifiedImage ?? ''
     const cleared =
-      clearance.store.findImage(image) ?? clearance.store.findImage(container.image?.image ?? '')
+      clearance.store.findImage(image, specified) ??
+      clearance.store.findImage(container.image?.image ?? '', specified)
     const pod = pods.get(container.podSandboxId)
     if (!cleared) return []
     return [

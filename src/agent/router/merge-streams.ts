@@ -3,26 +3,39 @@ export async function* mergeStreams<Message>(
   streams: readonly AsyncIterable<Message>[],
 ): AsyncIterable<Message> {
   const iterators = streams.map((stream) => stream[Symbol.asyncIterator]())
-  const next = async (index: number) => {
-    const result = await (iterators[index] as AsyncIterator<Message>).next()
-    return { index, result }
+  // At most one of each: a race of promises would keep all that ever came beside a stream that is silent.
+  const come: { readonly iterator: AsyncIterator<Message>; readonly result: IteratorResult<Message> }[] = []
+  let failure: { readonly error: unknown } | undefined
+  let wake = Promise.withResolvers<void>()
+  const ask = (iterator: AsyncIterator<Message>): void => {
+    iterator.next().then(
+      (result) => {
+        come.push({ iterator, result })
+        wake.resolve()
+      },
+      (error: unknown) => {
+        failure ??= { error }
+        wake.resolve()
+      },
+    )
   }
-  const waiting = new Map(iterators.map((_, index) => [index, next(index)]))
+  iterators.forEach(ask)
+  let open = iterators.length
   try {
-    while (waiting.size > 0) {
-      const { index, result } = await Promise.race(waiting.values())
-      if (result.done) {
-        waiting.delete(index)
-        continue
+    while (open > 0) {
+      const first = come.shift()
+      if (first?.result.done) open--
+      else if (first) {
+        ask(first.iterator)
+        yield first.result.value
+      } else {
+        if (failure) throw failure.error
+        await wake.promise
+        wake = Promise.withResolvers()
       }
-      // Asked for anew before this one is taken: it waits at the end, so that a loud stream silences no other.
-      waiting.delete(index)
-      waiting.set(index, next(index))
-      yield result.value
     }
   } finally {
     // Streams that wait for their next message end with their signal; nobody waits for them here.
-    for (const promise of waiting.values()) promise.catch(() => {})
     for (const iterator of iterators) void iterator.return?.().catch(() => {})
   }
 }

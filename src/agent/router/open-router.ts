@@ -56,7 +56,7 @@ class Router {
     }
   }
 
-  answer(name: CallName, request: Buffer, context: CallContext): Promise<Buffer> {
+  async answer(name: CallName, request: Buffer, context: CallContext): Promise<Buffer> {
     const special = this.#special[name]
     if (special) return special(name, request, context)
     const id = idOf(name, request)

@@ -29,6 +29,7 @@ export async function serveCommandSocket(
   const controller = new AbortController()
   socket.once('close', () => controller.abort())
   const [stdin, resize] = [new PassThrough(), new PassThrough()]
+  for (const one of [stdin, resize]) one.on('error', () => {})
   const readers = new Map([
     [channels.stdin, stdin],
     [channels.resize, resize],
@@ -57,7 +58,7 @@ export async function servePortSocket(
   socket: WebSocket,
 ): Promise<void> {
   const channel = openChannels(socket)
-  const readers = request.port.map(() => new PassThrough())
+  const readers = request.port.map(() => new PassThrough().on('error', () => {}))
   channel.onMessage((number, content) => {
     pass(socket, number % 2 === 0 ? readers[number / 2] : undefined, content)
   })
@@ -84,7 +85,8 @@ export async function servePortSocket(
 
 /** A reader that is full holds up the socket. */
 function pass(socket: WebSocket, reader: PassThrough | undefined, content: Buffer): void {
-  if (!reader || reader.write(content)) return
+  // A client that goes on after it has ended is not heard.
+  if (!reader || reader.writableEnded || reader.destroyed || reader.write(content)) return
   socket.pause()
   reader.once('drain', () => socket.resume())
 }
