@@ -210,6 +210,28 @@ describe('what is kept', () => {
     assert.deepEqual(open().store.list(), [])
   })
 
+  test('an image of several repositories is that of the one that was named', async () => {
+    const other = 'reg.example/dev/app'
+    verdicts.set(`${other}:1`, { isAllowed: true, digest: good, name: other, expiresAt: now + 9 * hourMs })
+    for (const one of [`${name}:1`, `${other}:1`]) {
+      clearance.recordImage(await clearance.clear(one), 'id')
+    }
+    const { store } = clearance
+    assert.equal(store.listImage('id').length, 2)
+    assert.equal(store.findImage('id')?.name, other, 'it holds longest')
+    for (const named of [`${name}:1`, `${name}@${good}`])
+      assert.equal(store.findImage('id', named)?.name, name)
+    assert.equal(store.findImage('id', 'no name at all:')?.name, other)
+  })
+
+  test('a pull that took long takes no tag back', async () => {
+    const slow = await clearance.clear(`${name}:1`)
+    verdicts.set(`${name}:1`, { isAllowed: true, digest: moved })
+    await clearance.clear(`${name}:1`)
+    clearance.recordImage(slow, 'id')
+    assert.equal(clearance.store.findTag(`${name}:1`)?.digest, moved)
+  })
+
   test('the journal drops a line that a crash cut off, and never uses a number twice', () => {
     const path = join(folder, 'other.jsonl')
     const journal = new NodeJournal(path)

@@ -306,6 +306,49 @@ for (const kind of ['overlay', 'copy'] as readonly SnapshotKind[]) {
       await open().remove('c1')
     })
 
+    test('a folder that is in two layers has what both have in it', async () => {
+      const layers: LayerFiles[] = [
+        { 'etc/passwd': 'p' },
+        { 'etc/': { type: 'directory', mode: 0o755 }, 'etc/name': 'n' },
+      ]
+      const snapshots = open()
+      const root = await snapshots.prepare(await pull(await buildImage({ layers })), 'c1', { signal })
+      assert.deepEqual(readdirSync(join(root, 'etc')).toSorted(), ['name', 'passwd'])
+      await snapshots.remove('c1')
+    })
+
+    test('nothing outside is reached by a folder, an opaque one, or a hard link in place of a link', async () => {
+      const outside = join(folder, 'outside')
+      mkdirSync(outside)
+      writeFileSync(join(outside, 'kept'), 'kept')
+      const link = { type: 'symlink', linkname: outside } as const
+      const hard = { type: 'link', linkname: 'd' } as const
+      const snapshots = open()
+      for (const [index, layers] of (
+        [
+          [{ d: link }, { 'd/': { type: 'directory' } }],
+          [{ d: link }, { 'd/.wh..wh..opq': '' }],
+          [{ d: link }, { d: link, e: hard, 'e/evil': 'x' }],
+          [{ d: link, e: hard }, { 'e/evil': 'x' }],
+          [
+            { d: link, e: hard },
+            { 'e/.wh..wh..opq': '', 'e/.wh.kept': '' },
+          ],
+          [
+            { d: link, e: hard },
+            { 'e/': { type: 'directory' }, 'e/evil': 'x' },
+          ],
+          [{ d: link }, { e: hard, 'e/evil': 'x' }],
+        ] as LayerFiles[][]
+      ).entries()) {
+        const image = await pull(await buildImage({ layers }))
+        // Some of them are refused, which is as good.
+        await snapshots.prepare(image, `c${index}`, { signal }).catch(() => {})
+        await snapshots.remove(`c${index}`)
+        assert.deepEqual(readdirSync(outside), ['kept'], `case ${index}`)
+      }
+    })
+
     test('a layer that is not what the config says is refused, as are broken and unknown ones', async () => {
       const good = await pull(await buildImage({ layers: [below] }))
       const lie = {

@@ -170,6 +170,19 @@ describe('over a WebSocket', () => {
     assert.deepEqual(readStatus(said(3)), { exitCode: 3 })
   })
 
+  for (const protocol of ['v4.channel.k8s.io', 'v5.channel.k8s.io']) {
+    test(`${protocol}: a client that goes on after the end of its input is not heard, and ends nothing`, async () => {
+      const said = await talk(server.execUrl({ ...request, cmd: ['cat', '3'] }), protocol, [
+        Buffer.from('\0ahoy'),
+        Buffer.of(255, 0),
+        Buffer.from('\0late'),
+        Buffer.of(255, 4),
+        Buffer.from('\x04{"Width":1,"Height":1}'),
+      ])
+      assert.equal(said(1), 'ahoy')
+    })
+  }
+
   test('base64 is spoken where it is asked for, and what is not known is refused', async () => {
     const said = await talk(
       server.attachUrl({ containerId: 'c', stdin: false, stdout: true, stderr: false, tty: false }),

@@ -14,6 +14,7 @@ import {
   talkModule,
   trapModule,
 } from '../../../test/fixtures/wasm-modules.ts'
+import { digestOf } from '../../kernel/digest.ts'
 import { openLog } from '../../kernel/log.ts'
 import type { Backend } from '../cri/backend.ts'
 import type { ContainerConfig, ContainerStatus, CriCalls, PodSandboxConfig } from '../cri/cri-types.ts'
@@ -247,6 +248,20 @@ for (const [about, bytes, message] of [
     await assert.rejects(create(artifactOf(bytes)), { code: 'FAILED_PRECONDITION', message })
   })
 }
+
+test('two artifacts that share a config are two images, whatever was pulled last', async () => {
+  for (const shared of [{}, { os: 'wasip1', rootfs: { type: 'layers', diff_ids: [digestOf('any')] } }]) {
+    const good = artifactOf(talkModule.bytes, shared)
+    const created = await create(good, { logPath: 'shared.log' })
+    const other = await pull(artifactOf(trapModule.bytes, shared))
+    const named = await pull(good)
+    assert.notEqual(other, named)
+    await call('StartContainer', { containerId: created.containerId })
+    assert.equal((await ended(created.containerId)).exitCode, 7)
+    const { containerId } = await start(good)
+    assert.equal((await ended(containerId)).exitCode, 7)
+  }
+})
 
 test('a damaged module fails by itself, and nothing else does', async () => {
   const { containerId, log } = await start(artifactOf(talkModule.bytes.subarray(0, 200)))
