@@ -270,7 +270,14 @@ describe('the embedded engine', { skip }, () => {
     const deaf = await start(['sh', '-c', 'trap "" TERM; while true; do sleep 0.1; done'])
     await cri.call('StopContainer', { containerId: deaf.containerId, timeout: 1 })
     assert.equal((await ended(deaf.containerId)).exitCode, 137)
-    for (const { podSandboxId } of [polite, deaf]) await remove(podSandboxId)
+    const patient = await start(['sh', '-c', 'trap "" TERM; while true; do sleep 0.1; done'])
+    const begun = performance.now()
+    const stopping = cri.call('StopContainer', { containerId: patient.containerId, timeout: 60 })
+    await pause(500)
+    await cri.call('StopContainer', { containerId: patient.containerId, timeout: 0 })
+    await stopping
+    assert.ok(performance.now() - begun < 45_000, 'the shorter grace did not count')
+    for (const { podSandboxId } of [polite, deaf, patient]) await remove(podSandboxId)
   })
 
   test('a container that takes more memory than it may is killed, and the reason is said', async () => {

@@ -111,6 +111,11 @@ export function containerHandlers(parts: LifecycleParts): CriHandlers {
   const { containers, containerService, pods, inTurn } = parts
   const onContainer = (id: string, work: (record: ContainerRecord) => Promise<void>) =>
     inTurnOf(containers, inTurn, id, work)
+  // Before its turn comes: who stops it now would have the turn until the grace is over.
+  const hasten = (id: string, timeoutMs: number): void => {
+    const found = containers.find(id)
+    if (found) containerService.hasten(found.id, timeoutMs)
+  }
   const settled = async (id: string): Promise<ContainerRecord> => {
     const { id: whole } = containers.get(id)
     await containerService.settle(whole)
@@ -133,10 +138,12 @@ export function containerHandlers(parts: LifecycleParts): CriHandlers {
       return {}
     },
     async StopContainer({ containerId, timeout }) {
+      hasten(containerId, timeout * 1_000)
       await onContainer(containerId, (record) => containerService.stop(record, timeout * 1_000))
       return {}
     },
     async RemoveContainer({ containerId }) {
+      hasten(containerId, 0)
       await onContainer(containerId, (record) => containerService.remove(record))
       return {}
     },

@@ -61,6 +61,8 @@ export interface ContainerKind {
 export class HeldContainers {
   readonly #parts: HeldParts
   readonly #kind: ContainerKind
+  /** Of containers that are being stopped: when they are killed, on the clock of this process. */
+  readonly #killAt = new Map<string, number>()
 
   constructor(parts: HeldParts, kind: ContainerKind) {
     this.#parts = parts
@@ -161,15 +163,18 @@ export class HeldContainers {
     const running = this.#parts.containers.find(record.id)
     // Removed in the meantime is as good as stopped.
     if (running?.state !== 'running') return
-    if (timeoutMs > 0) {
-      await this.#kind.signal(running, running.stopSignal)
-      if (await this.#hasEnded(record.id, timeoutMs)) return
-    }
+    if (timeoutMs > 0 && (await this.#endsByItself(running, timeoutMs))) return
     await this.#kind.signal(running, 'KILL')
-    if (await this.#hasEnded(record.id, killMs)) return
+    if (await this.#hasEnded(record.id, within(killMs))) return
     await this.#kind.clean(running, true)
-    if (await this.#hasEnded(record.id, killMs)) return
+    if (await this.#hasEnded(record.id, within(killMs))) return
     throw new CriFailure('DEADLINE_EXCEEDED', `the container ${record.id} does not end, not even by SIGKILL`)
+  }
+
+  /** Somebody else has less patience than whoever stops it now: what is not being stopped is left alone. */
+  hasten(id: string, timeoutMs: number): void {
+    const before = this.#killAt.get(id)
+    if (before !== undefined) this.#killAt.set(id, Math.min(before, performance.now() + timeoutMs))
   }
 
   async remove(record: ContainerRecord): Promise<void> {
@@ -248,12 +253,22 @@ export class HeldContainers {
     return exit.reason ?? this.#kind.reasonOf(record, exit) ?? (exit.exitCode === 0 ? 'Completed' : 'Error')
   }
 
-  async #hasEnded(id: string, withinMs: number): Promise<boolean> {
-    const deadline = performance.now() + withinMs
+  async #endsByItself(record: ContainerRecord, timeoutMs: number): Promise<boolean> {
+    const { id, stopSignal } = record
+    this.#killAt.set(id, performance.now() + timeoutMs)
+    try {
+      await this.#kind.signal(record, stopSignal)
+      return await this.#hasEnded(id, () => this.#killAt.get(id) ?? 0)
+    } finally {
+      this.#killAt.delete(id)
+    }
+  }
+
+  async #hasEnded(id: string, deadline: () => number): Promise<boolean> {
     for (;;) {
       await this.settle(id)
       if (this.#parts.containers.find(id)?.state !== 'running') return true
-      if (performance.now() >= deadline) return false
+      if (performance.now() >= deadline()) return false
       await pause(pollMs)
     }
   }
@@ -261,4 +276,9 @@ export class HeldContainers {
   #tell({ id, podId }: ContainerRecord, type: EngineEvent['type']): void {
     this.#parts.emit({ id, podId, type })
   }
+}
+
+function within(ms: number): () => number {
+  const deadline = performance.now() + ms
+  return () => deadline
 }

@@ -225,13 +225,19 @@ function mountOf({
 function makeFolder(hostPath: string, containerPath: string): void {
   if (existsSync(hostPath)) return
   try {
-    mkdirSync(hostPath, { recursive: true })
+    // One by one: Node's own way never ends below /proc.
+    const parts = hostPath.split('/').filter((part) => part !== '')
+    for (let count = 1; count <= parts.length; count++) makeOne(`/${parts.slice(0, count).join('/')}`)
   } catch (error) {
     throw new CriFailure(
       'FAILED_PRECONDITION',
       `there is no ${hostPath} on this node to mount at ${containerPath}, and it cannot be made: ${(error as Error).message}`,
     )
   }
+}
+
+function makeOne(path: string): void {
+  if (!existsSync(path)) mkdirSync(path)
 }
 
 function linuxOf(parts: SpecParts, capabilities: readonly string[], isPrivileged: boolean): object {

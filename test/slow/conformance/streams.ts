@@ -71,7 +71,9 @@ const logs: readonly Check[] = [
       const file = join(pod.logs, 'c.log')
       const lines = await until('the log is not whole', () => {
         const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
-        return text.endsWith(' end\n') ? text.trimEnd().split('\n') : undefined
+        // Which of two streams is written first is nobody's promise.
+        const isWhole = text.includes(' stdout F end\n') && text.includes(' stderr F problem\n')
+        return isWhole ? text.trimEnd().split('\n') : undefined
       })
       const line = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) ([FP]) (.*)$/
       const read = lines.map((one) => line.exec(one) ?? assert.fail(`not a line of a log: ${one}`))

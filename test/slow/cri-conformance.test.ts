@@ -15,7 +15,7 @@ import { securityChecks } from './conformance/security.ts'
 import { streamChecks } from './conformance/streams.ts'
 import { cgroupParent, runPod, Trial, type RuntimeName, type Subject } from './conformance/trial.ts'
 import { volumeChecks } from './conformance/volumes.ts'
-import { findPeers, rootSkip } from './peer.ts'
+import { findPeers, rootSkip } from '../peers/peer.ts'
 
 const { skip: missing, paths } = findPeers('containerd', 'containerd-2', 'runc', 'busybox')
 const skip = missing || rootSkip()
