@@ -97,7 +97,8 @@ export const NodeReport = Type.Object(
           /** `namespace/name`. */
           pod: Short,
           repository: Short,
-          digest: Digest,
+          /** What its runtime calls it, where it was made past the agent and no registry is known. */
+          digest: Short,
           handler: Short,
           startedAt: Time,
         },

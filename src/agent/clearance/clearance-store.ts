@@ -21,12 +21,14 @@ export class ClearanceStore {
     for (const file of readdirSync(folder)) this.#read(file)
   }
 
+  /** What runtimes of this node have. */
   list(): readonly Cleared[] {
-    return [...this.#all.values()]
+    return this.#every().filter(({ isRemoved }) => !isRemoved)
   }
 
   find(name: string, digest: string): Cleared | undefined {
-    return this.#all.get(keyOf({ name, digest }))
+    const found = this.#all.get(keyOf({ name, digest }))
+    return found?.isRemoved ? undefined : found
   }
 
   /** Under a reference with a tag. */
@@ -46,6 +48,12 @@ export class ClearanceStore {
     )
   }
 
+  /** What a container was made of, which may have been removed since. */
+  findRun(imageId: string, named: string): Cleared | undefined {
+    const removed = this.#every().filter((one) => one.isRemoved && one.imageIds.includes(imageId))
+    return this.findImage(imageId, named) ?? removed.find((one) => isNamed(one, named)) ?? removed[0]
+  }
+
   /** All that are cleared under the id that a runtime gave them. */
   listImage(imageId: string): readonly Cleared[] {
     return this.list().filter(({ imageIds }) => imageIds.includes(imageId))
@@ -62,7 +70,22 @@ export class ClearanceStore {
     return cleared
   }
 
-  forget(cleared: Pick<Cleared, 'name' | 'digest'>): void {
+  /** It was removed from a runtime; `forgetRemoved` forgets it when nothing runs of it either. */
+  remove(cleared: Cleared): void {
+    this.#write({ ...cleared, isRemoved: true })
+  }
+
+  /** Forgets what was removed, but for what still runs. */
+  forgetRemoved(running: readonly Cleared[]): void {
+    const kept = new Set(running.map(keyOf))
+    for (const one of this.#every()) if (one.isRemoved && !kept.has(keyOf(one))) this.#forget(one)
+  }
+
+  #every(): readonly Cleared[] {
+    return [...this.#all.values()]
+  }
+
+  #forget(cleared: Pick<Cleared, 'name' | 'digest'>): void {
     this.#all.delete(keyOf(cleared))
     rmSync(join(this.#folder, fileOf(cleared)), { force: true })
   }
@@ -90,8 +113,8 @@ export class ClearanceStore {
 
   #prune(): void {
     if (this.#all.size <= maximumKept) return
-    const [oldest] = this.list().toSorted((one, other) => one.expiresAt - other.expiresAt)
-    if (oldest) this.forget(oldest)
+    const [oldest] = this.#every().toSorted((one, other) => one.expiresAt - other.expiresAt)
+    if (oldest) this.#forget(oldest)
   }
 }
 

@@ -310,8 +310,14 @@ describe('a backend behind the gate', () => {
     async ListImages() {
       return { images: [...images.values()] }
     },
+    async *StreamImages({ filter }) {
+      const found = images.get(filter?.image?.image ?? '')
+      yield { images: found ? [found] : [] }
+    },
     async RemoveImage({ image }) {
-      images.delete(image?.image ?? '')
+      for (const [pinned, { id }] of images) {
+        if ([pinned, id].includes(image?.image ?? '')) images.delete(pinned)
+      }
       return {}
     },
     async PodSandboxStatus({ podSandboxId }) {
@@ -391,6 +397,27 @@ describe('a backend behind the gate', () => {
     assert.deepEqual((await status(id))?.repoTags, [`${name}:1`])
     const list = decode('ListImagesResponse', await gated.call('ListImages', Buffer.of(), context))
     assert.deepEqual(list.images[0]?.repoTags, [`${name}:1`])
+    const asked = encode('StreamImagesRequest', { filter: { image: { image: `${name}:1` } } })
+    const streamed = await Array.fromAsync(gated.stream('StreamImages', asked, context))
+    assert.deepEqual(
+      streamed.map((bytes) => decode('StreamImagesResponse', bytes).images.map(({ repoTags }) => repoTags)),
+      [[[`${name}:1`]]],
+    )
+  })
+
+  test('what was removed while it runs is known for what it is until nothing runs of it', async () => {
+    const id = await pull(`${name}:1`)
+    await gated.call('RemoveImage', encode('RemoveImageRequest', { image: { image: id } }), context)
+    assert.deepEqual(clearance.store.list(), [])
+    await assert.rejects(create(id), { code: 'NOT_FOUND' })
+    clearance = open()
+    const known = clearance.store.findRun(id, '')
+    assert.equal(known?.digest, good)
+    clearance.store.forgetRemoved([known ?? assert.fail()])
+    assert.equal(clearance.store.findRun(id, `${name}:1`)?.digest, good)
+    clearance.store.forgetRemoved([])
+    assert.equal(clearance.store.findRun(id, ''), undefined)
+    assert.deepEqual(readdirSync(join(folder, 'cleared')), [])
   })
 
   test('a container is made of the id that was cleared, whatever the tag means by now', async () => {

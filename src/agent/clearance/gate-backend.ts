@@ -19,6 +19,9 @@ export interface GateParts {
   readonly findSignIn: (host: string) => SignIn | undefined
 }
 
+/** Of ListImagesResponse and of StreamImagesResponse. */
+const imagesField = fieldNumber('ListImagesResponse', 'images')
+
 type Answer = (request: Buffer, context: CallContext) => Promise<Buffer>
 
 /**
@@ -39,6 +42,8 @@ export function gateBackend(backend: Backend, parts: GateParts): Backend {
     ...backend,
     call: (name, request, context) =>
       (gated[name] ?? ((...call: Parameters<Answer>) => backend.call(name, ...call)))(request, context),
+    stream: (name, request, context) =>
+      name === 'StreamImages' ? gate.streamImages(request, context) : backend.stream(name, request, context),
   }
 }
 
@@ -82,16 +87,15 @@ class Gate {
   }
 
   async listImages(request: Buffer, context: CallContext): Promise<Buffer> {
-    const { filter } = decode('ListImagesRequest', request)
-    const known = this.#findNamed(filter?.image?.image ?? '')
-    const asked = known
-      ? amend('ListImagesRequest', request, ['filter', 'image'], { image: pinnedTo(known) })
-      : request
-    const answer = await this.#backend.call('ListImages', asked, context)
-    return mapItems(answer, 1, (item) => {
-      const tags = this.#tagsMissingFrom(decode('Image', item))
-      return tags.length === 0 ? item : amend('Image', item, [], { repoTags: tags })
-    })
+    const asked = this.#pinFilter('ListImagesRequest', request)
+    return this.#withTags(await this.#backend.call('ListImages', asked, context))
+  }
+
+  async *streamImages(request: Buffer, context: CallContext): AsyncIterable<Buffer> {
+    const asked = this.#pinFilter('StreamImagesRequest', request)
+    for await (const answer of this.#backend.stream('StreamImages', asked, context)) {
+      yield this.#withTags(answer)
+    }
   }
 
   /** A tag is taken from the image; with its last one, or by its id or digest, the image goes. */
@@ -107,10 +111,8 @@ class Gate {
     const target = known ? pinnedTo(known) : named
     const asked = amend('RemoveImageRequest', request, ['image'], { image: target })
     const answer = await this.#backend.call('RemoveImage', asked, context)
-    if (known) this.#clearance.store.forget(known)
-    for (const one of this.#clearance.store.list().filter(({ imageIds }) => imageIds.includes(named))) {
-      this.#clearance.store.forget(one)
-    }
+    const { store } = this.#clearance
+    for (const one of known ? [known] : store.listImage(named)) store.remove(one)
     return answer
   }
 
@@ -213,6 +215,19 @@ class Gate {
     } catch {
       return undefined
     }
+  }
+
+  /** Of a list of images, what is asked for by a tag is asked for by its digest. */
+  #pinFilter(name: 'ListImagesRequest' | 'StreamImagesRequest', request: Buffer): Buffer {
+    const known = this.#findNamed(decode(name, request).filter?.image?.image ?? '')
+    return known ? amend(name, request, ['filter', 'image'], { image: pinnedTo(known) }) : request
+  }
+
+  #withTags(images: Buffer): Buffer {
+    return mapItems(images, imagesField, (item) => {
+      const tags = this.#tagsMissingFrom(decode('Image', item))
+      return tags.length === 0 ? item : amend('Image', item, [], { repoTags: tags })
+    })
   }
 
   #tagsMissingFrom({ id, repoTags }: Image): string[] {

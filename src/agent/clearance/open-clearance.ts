@@ -87,7 +87,7 @@ export class Clearance {
     this.#withdrawn = images
   }
 
-  findWithdrawn({ name, digest }: Pick<Cleared, 'name' | 'digest'>): Withdrawn | undefined {
+  findWithdrawn({ name, digest }: { readonly name: string; readonly digest: string }): Withdrawn | undefined {
     const repository = name.slice(name.indexOf('/') + 1)
     return this.#withdrawn.find((one) => one.digest === digest && one.repository === repository)
   }

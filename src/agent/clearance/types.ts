@@ -57,6 +57,8 @@ export interface Cleared {
   readonly expiresAt: number
   /** When the trust by which it was cleared was issued. */
   readonly trustIssuedAt: number
+  /** No runtime has it any more. Kept while containers of it run, so that they are still known for what they are. */
+  readonly isRemoved?: boolean | undefined
   /** It was refused, and somebody answers for running it all the same. */
   readonly breakGlass?: Permit | undefined
 }

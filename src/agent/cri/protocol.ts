@@ -51,20 +51,25 @@ export function getCall(name: CallName): CallDescription {
   return byName.get(name) as CallDescription
 }
 
+/** The description of a message, as protobufjs has it. */
+export function lookUpMessage(name: MessageName): protobuf.Type {
+  return namespace.lookupType(name)
+}
+
 /**
  * Reads a message. Scalars that are not there have their defaults, messages are null, enumerations are their names,
  * 64-bit numbers are numbers (so nanoseconds since the epoch are right to a quarter of a microsecond). Throws on
  * bytes that are no message.
  */
 export function decode<Name extends MessageName>(name: Name, bytes: Uint8Array): CriMessages[Name] {
-  const type = namespace.lookupType(name)
+  const type = lookUpMessage(name)
   const options = { defaults: true, longs: Number, enums: String, bytes: Buffer }
   return type.toObject(type.decode(bytes), options) as CriMessages[Name]
 }
 
 /** Writes a message. What is undefined, null or left out is not written. */
 export function encode<Name extends MessageName>(name: Name, message: Loose<CriMessages[Name]>): Buffer {
-  const type = namespace.lookupType(name)
+  const type = lookUpMessage(name)
   const bytes = type.encode(type.fromObject(message)).finish()
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
@@ -80,7 +85,7 @@ export function amend(
   path: readonly string[],
   fields: Readonly<Record<string, unknown>>,
 ): Buffer {
-  const type = namespace.lookupType(name)
+  const type = lookUpMessage(name)
   const [first, ...rest] = path
   if (first === undefined) return Buffer.concat([message, encode(name, fields as never)])
   const { id, resolvedType } = (type.fields[first] as protobuf.Field).resolve()
@@ -98,5 +103,5 @@ export function fieldNumber<Name extends MessageName>(
   name: Name,
   field: keyof CriMessages[Name] & string,
 ): number {
-  return namespace.lookupType(name).fields[field]?.id as number
+  return lookUpMessage(name).fields[field]?.id as number
 }

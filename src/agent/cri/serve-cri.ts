@@ -6,6 +6,7 @@ import type { Log } from '../../kernel/log.ts'
 import type { Backend } from './backend.ts'
 import { CriFailure, statusNumbers } from './failures.ts'
 import { calls, type CallDescription } from './protocol.ts'
+import { requireOneReading } from './require-one-reading.ts'
 
 /** What the kubelet's own client takes at most, four times over. */
 const maximumMessageBytes = 64 * 1024 * 1024
@@ -104,11 +105,19 @@ function definitionOf({ path, isStream }: CallDescription): grpc.MethodDefinitio
 type Unary = grpc.handleUnaryCall<Buffer, Buffer>
 type Streaming = grpc.handleServerStreamingCall<Buffer, Buffer>
 
-function handlerOf({ name, isStream }: CallDescription, backend: Backend, log: Log): Unary | Streaming {
+function handlerOf(
+  { name, requestType, isStream }: CallDescription,
+  backend: Backend,
+  log: Log,
+): Unary | Streaming {
   if (isStream) {
     const stream: Streaming = (call) => {
       const { signal } = abortWith(call)
-      void sendAll(call, () => backend.stream(name, call.request, { signal })).catch((error: unknown) => {
+      const answer = (): AsyncIterable<Buffer> => {
+        requireOneReading(requestType, call.request)
+        return backend.stream(name, call.request, { signal })
+      }
+      void sendAll(call, answer).catch((error: unknown) => {
         call.emit('error', statusOf(error, name, log))
       })
     }
@@ -116,8 +125,10 @@ function handlerOf({ name, isStream }: CallDescription, backend: Backend, log: L
   }
   const unary: Unary = (call, answer) => {
     const { signal } = abortWith(call)
-    backend
-      .call(name, call.request, { signal })
+    Promise.try(() => {
+      requireOneReading(requestType, call.request)
+      return backend.call(name, call.request, { signal })
+    })
       .then((response) => answer(null, response))
       .catch((error: unknown) => answer(statusOf(error, name, log)))
   }

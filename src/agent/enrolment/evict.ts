@@ -14,8 +14,8 @@ export function findEvictable(
   now: number,
 ): readonly RunningHere[] {
   return running.filter(
-    ({ cleared }) =>
-      (cleared.breakGlass?.until ?? 0) <= now && clearance.findWithdrawn(cleared)?.action === 'evict',
+    ({ image, cleared }) =>
+      (cleared?.breakGlass?.until ?? 0) <= now && clearance.findWithdrawn(image)?.action === 'evict',
   )
 }
 
@@ -30,8 +30,8 @@ export async function evictOne(
 ): Promise<void> {
   const [first] = evictable
   if (!first) return
-  const { report, cleared } = first
-  const image = `${cleared.name}@${cleared.digest}`
+  const { report } = first
+  const image = `${first.image.name}@${first.image.digest}`
   log.warn(
     { pod: report.pod, image, left: evictable.length - 1 },
     'a container is stopped as its image is no longer cleared',

@@ -4,7 +4,8 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { NodeAnswer, NodeReport } from '../../runtime/wire.ts'
 import type { Clearance } from '../clearance/open-clearance.ts'
-import type { Backend } from '../cri/backend.ts'
+import type { Cleared } from '../clearance/types.ts'
+import type { Backend, CallContext } from '../cri/backend.ts'
 import { decode, encode } from '../cri/protocol.ts'
 import type { KnownRuntimes } from '../runtimes/known-reports.ts'
 import { evictOne, findEvictable } from './evict.ts'
@@ -22,6 +23,8 @@ export interface ReportParts {
   readonly link: ServerLink
   readonly folder: string
   readonly stateFolder: string
+  /** `host[:port]` of the registry of this node: repositories of it are told without it. */
+  readonly registry: string
   readonly backend: Backend
   readonly clearance: Clearance
   readonly runtimes: KnownRuntimes
@@ -79,13 +82,14 @@ export async function reportOnce(parts: ReportParts): Promise<NodeAnswer> {
       { skewMs: skew },
       'the clock of this node and that of the server differ; certificates and trust end by clocks',
     )
-  for (const one of running) {
-    const withdrawn = clearance.findWithdrawn(one.cleared)
+  clearance.store.forgetRemoved(running.flatMap(({ cleared }) => cleared ?? []))
+  for (const { report, image, cleared } of running) {
+    const { pod, container } = report
+    const about = { pod, container, image: `${image.name}@${image.digest}` }
+    const withdrawn = clearance.findWithdrawn(image)
     if (withdrawn)
-      log.warn(
-        { pod: one.report.pod, image: one.report.digest, reasons: withdrawn.reasons },
-        'a container runs whose image is no longer cleared',
-      )
+      log.warn({ ...about, reasons: withdrawn.reasons }, 'a container runs whose image is no longer cleared')
+    if (!cleared) log.warn(about, 'a container runs that was made past the agent: nothing cleared its image')
   }
   await Promise.all([
     parts.refreshTrust(answer.policyVersion),
@@ -94,14 +98,21 @@ export async function reportOnce(parts: ReportParts): Promise<NodeAnswer> {
   return answer
 }
 
+interface NamedImage {
+  /** `host/repository`. */
+  readonly name: string
+  readonly digest: string
+}
+
 /** A container that runs, as it is told and as it was cleared. */
 export interface RunningHere {
   readonly report: NodeReport['running'][number]
-  readonly podId: string
-  readonly cleared: Clearance['store'] extends { list: () => readonly (infer One)[] } ? One : never
+  readonly image: NamedImage
+  /** Undefined when it was made past the agent. */
+  readonly cleared: Cleared | undefined
 }
 
-async function listRunning({ backend, clearance }: ReportParts): Promise<RunningHere[]> {
+async function listRunning({ backend, clearance, registry }: ReportParts): Promise<RunningHere[]> {
   const context = { signal: AbortSignal.timeout(usualMs) }
   const containers = decode(
     'ListContainersResponse',
@@ -117,29 +128,41 @@ async function listRunning({ backend, clearance }: ReportParts): Promise<Running
       await backend.call('ListPodSandbox', encode('ListPodSandboxRequest', {}), context),
     ).items.map((pod) => [pod.id, pod]),
   )
-  return containers.flatMap((container) => {
-    const image = container.imageId || container.image?.image || ''
+  const running: RunningHere[] = []
+  for (const container of containers.slice(0, maximumHeld)) {
+    const ids = [container.imageId, container.image?.image ?? ''].filter((id) => id !== '')
     const specified = container.image?.userSpecifiedImage ?? ''
-    const cleared =
-      clearance.store.findImage(image, specified) ??
-      clearance.store.findImage(container.image?.image ?? '', specified)
+    const cleared = ids.map((id) => clearance.store.findRun(id, specified)).find((found) => found)
     const pod = pods.get(container.podSandboxId)
-    if (!cleared) return []
-    return [
-      {
-        podId: container.podSandboxId,
-        cleared,
-        report: {
-          container: container.id,
-          pod: `${pod?.metadata?.namespace ?? ''}/${pod?.metadata?.name ?? ''}`,
-          repository: repositoryOf(cleared.name),
-          digest: cleared.digest,
-          handler: pod?.runtimeHandler ?? '',
-          startedAt: Math.round(container.createdAt / 1e6),
-        },
+    const image = cleared ?? (await nameUnknown(backend, ids, specified, context))
+    const isOurs = cleared !== undefined || image.name.startsWith(`${registry}/`)
+    running.push({
+      image,
+      cleared,
+      report: {
+        container: container.id,
+        pod: `${pod?.metadata?.namespace ?? ''}/${pod?.metadata?.name ?? ''}`,
+        repository: isOurs ? repositoryOf(image.name) : image.name,
+        digest: image.digest,
+        handler: pod?.runtimeHandler ?? '',
+        startedAt: Math.round(container.createdAt / 1e6),
       },
-    ]
-  })
+    })
+  }
+  return running
+}
+
+/** What an image is called that nothing cleared: as its registry has it, or else as its runtime does. */
+async function nameUnknown(
+  backend: Backend,
+  [id = '', made = id]: readonly string[],
+  specified: string,
+  context: CallContext,
+): Promise<NamedImage> {
+  const request = encode('ImageStatusRequest', { image: { image: id } })
+  const { image } = decode('ImageStatusResponse', await backend.call('ImageStatus', request, context))
+  const [name, digest] = image?.repoDigests[0]?.split('@') ?? []
+  return { name: name ?? (specified || made), digest: digest ?? image?.id ?? id }
 }
 
 function collect(parts: ReportParts, running: readonly RunningHere[]): NodeReport {
@@ -159,7 +182,7 @@ function collect(parts: ReportParts, running: readonly RunningHere[]): NodeRepor
         ...(startMs === undefined ? {} : { startMs }),
         ...(memoryBytes === undefined ? {} : { memoryBytes }),
       })),
-    running: running.slice(0, maximumHeld).map(({ report }) => report),
+    running: running.map(({ report }) => report),
     cached: clearance.store
       .list()
       .slice(-maximumHeld)

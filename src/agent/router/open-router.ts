@@ -21,8 +21,7 @@ export function openRouter(parts: RouterParts): Backend {
   return {
     name: 'router',
     call: (name, request, context) => router.answer(name, request, context),
-    stream: (name, request, context) =>
-      mergeStreams(parts.backends.map((backend) => router.renamedStream(backend, name, request, context))),
+    stream: (name, request, context) => router.stream(name, request, context),
     async close() {
       await Promise.all(parts.backends.map((backend) => backend.close()))
     },
@@ -63,7 +62,16 @@ class Router {
     return id ? this.#toOwner(name, id, request, context) : this.#fromAll(name, request, context)
   }
 
-  async *renamedStream(backend: Backend, name: CallName, request: Buffer, context: CallContext) {
+  async *stream(name: CallName, request: Buffer, context: CallContext): AsyncIterable<Buffer> {
+    const all = mergeStreams(
+      this.#parts.backends.map((backend) => this.#renamedStream(backend, name, request, context)),
+    )
+    if (name !== 'StreamImages') return yield* all
+    const seen = new Set<string>()
+    for await (const images of all) yield eachOnce(images, seen)
+  }
+
+  async *#renamedStream(backend: Backend, name: CallName, request: Buffer, context: CallContext) {
     for await (const message of backend.stream(name, request, context)) {
       yield renameHandlers(this.#parts, backend, name, message)
     }
@@ -160,8 +168,7 @@ class Router {
 }
 
 /** An image that several backends have is one image. */
-function eachOnce(images: Buffer): Buffer {
-  const seen = new Set<string>()
+function eachOnce(images: Buffer, seen = new Set<string>()): Buffer {
   return mapItems(images, 1, (item) => {
     const { id } = decode('Image', item)
     if (seen.has(id)) return undefined

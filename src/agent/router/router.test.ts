@@ -70,6 +70,9 @@ function memoryBackend(name: string, digit: string, more: CriHandlers = {}) {
     async ListImages() {
       return { images: [{ id: 'shared' }, { id: name }] }
     },
+    async *StreamImages() {
+      for (const id of ['shared', name]) yield { images: [{ id }] }
+    },
     async Status() {
       return {
         status: { conditions: [{ type: 'RuntimeReady', status: true }] },
@@ -227,6 +230,13 @@ describe('two backends behind one router', () => {
     assert.deepEqual(
       images.map(({ id }) => id),
       ['shared', 'one', 'two'],
+    )
+    const streamed = await Array.fromAsync(router.stream('StreamImages', Buffer.of(), context))
+    assert.deepEqual(
+      streamed
+        .flatMap((bytes) => decode('StreamImagesResponse', bytes).images.map(({ id }) => id))
+        .toSorted(),
+      ['one', 'shared', 'two'],
     )
   })
 

@@ -3,6 +3,8 @@ import { listUncleared } from '../../policy/index.ts'
 import type { NodeBody, NodeRuntime, RunningBody } from '../wire.ts'
 import type { NodeParts } from './enrol-node.ts'
 
+const digestsAtOnce = 500
+
 /** Every node with its runtimes, by name. */
 export async function listNodes(database: Database): Promise<NodeBody[]> {
   const rows = await database
@@ -26,7 +28,10 @@ export async function listNodes(database: Database): Promise<NodeBody[]> {
   }))
 }
 
-/** What runs on all nodes, and what is held of it now; only what is no longer cleared, when that is asked. */
+/**
+ * What runs on all nodes, and what is held of it now; only what is not cleared, when that is asked. What this registry
+ * does not have is not: it could not be pulled now, or was never pulled from here.
+ */
 export async function listRunning(parts: NodeParts, onlyUncleared: boolean): Promise<RunningBody[]> {
   const rows = await parts.database
     .selectFrom('running_container')
@@ -40,9 +45,12 @@ export async function listRunning(parts: NodeParts, onlyUncleared: boolean): Pro
   const uncleared = new Map(
     (await listUncleared(parts, rows)).map((one) => [`${one.repository}@${one.digest}`, one.reasons]),
   )
+  const here = await findHere(parts.database, rows)
   return rows
     .map((row) => {
-      const reasons = uncleared.get(`${row.repository}@${row.digest}`)
+      const image = `${row.repository}@${row.digest}`
+      const reasons =
+        uncleared.get(image) ?? (here.has(image) ? undefined : ['unknown', 'this registry does not have it'])
       const { node, pod, container, repository, digest, handler, started_at: startedAt } = row
       const isCleared = reasons === undefined
       return {
@@ -58,4 +66,23 @@ export async function listRunning(parts: NodeParts, onlyUncleared: boolean): Pro
       }
     })
     .filter(({ isCleared }) => !(onlyUncleared && isCleared))
+}
+
+/** Those of the images that are in their repository, as `repository@digest`. */
+async function findHere(
+  database: Database,
+  images: readonly { readonly repository: string; readonly digest: string }[],
+): Promise<ReadonlySet<string>> {
+  const digests = [...new Set(images.map(({ digest }) => digest))]
+  const found = new Set<string>()
+  for (let at = 0; at < digests.length; at += digestsAtOnce) {
+    const rows = await database
+      .selectFrom('repository_manifest')
+      .innerJoin('repository', 'repository.id', 'repository_manifest.repository_id')
+      .select(['repository.name', 'repository_manifest.digest'])
+      .where('repository_manifest.digest', 'in', digests.slice(at, at + digestsAtOnce))
+      .execute()
+    for (const { name, digest } of rows) found.add(`${name}@${digest}`)
+  }
+  return found
 }

@@ -6,6 +6,7 @@ import { Identity } from '../../identity/index.ts'
 import { digestOf } from '../../kernel/digest.ts'
 import { listUncleared, saveVerdict, type VerdictState } from '../../policy/index.ts'
 import type { NodeAnswer } from '../wire.ts'
+import { listRunning } from './list-nodes.ts'
 import { receiveReport } from './receive-report.ts'
 
 const digest = digestOf('an image')
@@ -98,4 +99,62 @@ test('of thousands of images that a node holds, those are told that are meant, i
     found.map(({ repository, state }) => [repository, state]),
     [['prod/app', 'quarantined']],
   )
+})
+
+test('of what runs, what is held and what this registry does not have is told as not cleared', async () => {
+  await judge('quarantined')
+  await database
+    .insertInto('node')
+    .values({
+      id: 'n1',
+      name: 'worker',
+      labels: '{}',
+      enrolled_at: now,
+      certificate_expires_at: now,
+      last_seen_at: null,
+      agent_version: null,
+      runtimes: '[]',
+      last_event: 0,
+    })
+    .execute()
+  const running = [
+    { repository: 'prod/app', digest },
+    { repository: 'prod/own', digest },
+    { repository: 'prod/own', digest: digestOf('deleted since') },
+    { repository: 'docker.io/library/nginx', digest },
+    { repository: 'imported', digest: 'not a digest' },
+  ].map((one, index) => ({
+    ...one,
+    container: `c${index}`,
+    pod: `shop/${index}`,
+    handler: '',
+    startedAt: now,
+  }))
+  const identity = new Identity({ database, clock, trustedProxies: [], tokenLifetimeMs: 60_000 })
+  const parts = { database, clock, identity }
+  const answer = await receiveReport(
+    parts,
+    { id: 'n1', name: 'worker' },
+    { agentVersion: '1', runtimes: [], running, cached: [], events: [] },
+  )
+  assert.deepEqual(
+    answer.withdrawn.map(({ repository }) => repository),
+    ['prod/app'],
+    'nothing is taken from a node because the registry has forgotten it',
+  )
+  const unknown = ['unknown', 'this registry does not have it']
+  assert.deepEqual(
+    (await listRunning(parts, false)).map(({ container, isCleared, reasons }) => [
+      container,
+      isCleared || reasons,
+    ]),
+    [
+      ['c0', ['quarantined', 'rule vulnerabilities: CVE-1']],
+      ['c1', true],
+      ['c2', unknown],
+      ['c3', unknown],
+      ['c4', unknown],
+    ],
+  )
+  assert.equal((await listRunning(parts, true)).length, 4)
 })
