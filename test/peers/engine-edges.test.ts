@@ -52,7 +52,7 @@ describe('the edges of the embedded engine', { skip }, () => {
 
   before(async () => {
     registry = await new PlainRegistry().start()
-    const links = ['sh', 'sleep', 'cat', 'echo', 'touch'].map(
+    const links = ['sh', 'sleep', 'cat', 'echo', 'touch', 'readlink'].map(
       (link) => [`bin/${link}`, { type: 'symlink' as const, linkname: 'busybox' }] as const,
     )
     const built = await buildImage({
@@ -157,6 +157,47 @@ describe('the edges of the embedded engine', { skip }, () => {
       message: /user namespace/,
     })
     await remove(podSandboxId)
+  })
+
+  test('processes that a pod shares stay so over a restart, and end with what holds them', async () => {
+    const linux = { securityContext: { namespaceOptions: { pid: 'POD' } } }
+    const startIn = async (podSandboxId: string): Promise<string> => {
+      const containerId = await make(podSandboxId, ['sleep', '1000'], { linux })
+      await call('StartContainer', { containerId })
+      return containerId
+    }
+    const namespaceOf = async (containerId: string): Promise<string> =>
+      (await call('ExecSync', { containerId, cmd: ['readlink', '/proc/self/ns/pid'] })).stdout.toString()
+    const podSandboxId = await makePod({ linux })
+    const [one, two] = await Promise.all([startIn(podSandboxId), startIn(podSandboxId)])
+    await engine.close()
+    engine = await open()
+    const three = await startIn(podSandboxId)
+    assert.equal(await namespaceOf(two), await namespaceOf(one))
+    assert.equal(await namespaceOf(three), await namespaceOf(one))
+    const first = join(folder, 'run/namespaces', podSandboxId, 'first-process')
+    const pid = Number(readFileSync(first, 'utf8').split(' ')[0])
+    assert.equal(readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), 'sleep')
+    process.kill(pid, 'SIGKILL')
+    await until('a container outlives the namespace of its processes', async () => {
+      const { containers } = await call('ListContainers', { filter: { podSandboxId } })
+      return containers.every(({ state }) => state === 'CONTAINER_EXITED')
+    })
+    await assert.rejects(startIn(podSandboxId), { code: 'FAILED_PRECONDITION', message: /the pod anew/ })
+    await remove(podSandboxId)
+    const next = await makePod({ linux })
+    await startIn(next)
+    const other = Number(
+      readFileSync(join(folder, 'run/namespaces', next, 'first-process'), 'utf8').split(' ')[0],
+    )
+    await remove(next)
+    assert.ok(!existsSync(`/proc/${other}`), 'a process stays of a pod that was removed')
+    const strong = await makePod({ linux }, 'runsc')
+    await assert.rejects(make(strong, ['sleep', '1'], { linux }), {
+      code: 'FAILED_PRECONDITION',
+      message: /share processes/,
+    })
+    await remove(strong)
   })
 
   test('an AppArmor profile is refused where the kernel has none', async (context) => {

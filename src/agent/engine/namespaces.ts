@@ -1,27 +1,43 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { CriFailure } from '../cri/failures.ts'
+import { isAlive, type Holder } from './hold-container.ts'
 
 const run = promisify(execFile)
+
+/** NSFS_MAGIC (statfs(2)). */
+const nsfs = 0x6e_73_66_73
 
 const kinds = ['net', 'ipc', 'uts'] as const
 export type NamespaceKind = (typeof kinds)[number]
 
 /**
+ * Starts the first process of a namespace and writes down which it is. It takes in what others leave behind, and as
+ * it does not want to know how that ends, the kernel keeps none of it (wait(2), "Notes"). Others are killed before it
+ * when memory is short.
+ */
+const startFirst =
+  'env --ignore-signal=CHLD sleep infinity </dev/null >/dev/null 2>&1 & ' +
+  'set -- "$1" $(cat "/proc/$!/stat"); echo "$2 ${23}" >"$1"; echo -998 >"/proc/$2/oom_score_adj"; exit 0'
+
+/**
  * Namespaces of pods, each kept by a mount of its file, so that no process has to hold them: there is no pause
- * container (namespaces(7), "The /proc/pid/ns/ directory").
+ * container (namespaces(7), "The /proc/pid/ns/ directory"). Only processes that containers share are in a namespace
+ * that needs one.
  */
 export class PodNamespaces {
   readonly #folder: string
+  /** Of pods whose process namespace is being made. */
+  readonly #making = new Map<string, Promise<void>>()
 
   constructor(folder: string) {
     this.#folder = folder
     mkdirSync(folder, { recursive: true, mode: 0o711 })
   }
 
-  path(podId: string, kind: NamespaceKind): string {
+  path(podId: string, kind: NamespaceKind | 'pid'): string {
     return join(this.#folder, podId, kind)
   }
 
@@ -44,7 +60,62 @@ export class PodNamespaces {
     }
   }
 
+  /**
+   * The process namespace of a pod, which is made when the first container needs it. It ends with its first process
+   * (pid_namespaces(7)). Throws FAILED_PRECONDITION when that has ended.
+   */
+  async processes(podId: string): Promise<string> {
+    const making = this.#making.get(podId) ?? this.#makeProcesses(podId)
+    this.#making.set(podId, making)
+    await making.finally(() => this.#making.delete(podId))
+    const first = this.#firstProcess(podId)
+    if (first && isAlive(first)) return this.path(podId, 'pid')
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      'the process that held the processes of this pod was killed; make the pod anew',
+    )
+  }
+
+  async #makeProcesses(podId: string): Promise<void> {
+    const file = this.path(podId, 'pid')
+    if (isNamespace(file)) return
+    // Of one whose making was cut off.
+    this.#endProcesses(podId)
+    try {
+      await run('unshare', ['--pid', 'sh', '-c', startFirst, 'sh', this.#firstFile(podId)])
+      const first = this.#firstProcess(podId)
+      if (!first || !isAlive(first)) throw new Error('its first process did not stay')
+      writeFileSync(file, '')
+      await run('mount', ['--bind', `/proc/${first.pid}/ns/pid`, file])
+    } catch (error) {
+      this.#endProcesses(podId)
+      rmSync(file, { force: true })
+      throw new CriFailure(
+        'FAILED_PRECONDITION',
+        `a process namespace for the pod cannot be made: ${(error as Error).message.trim()}; unshare (util-linux) and env --ignore-signal (coreutils) are needed`,
+      )
+    }
+  }
+
+  #firstFile(podId: string): string {
+    return join(this.#folder, podId, 'first-process')
+  }
+
+  #firstProcess(podId: string): Holder | undefined {
+    const file = this.#firstFile(podId)
+    if (!existsSync(file)) return undefined
+    const [pid, startTime = ''] = readFileSync(file, 'utf8').trim().split(' ')
+    return { pid: Number(pid), startTime }
+  }
+
+  /** With the first process, the kernel ends all others of the namespace. */
+  #endProcesses(podId: string): void {
+    const first = this.#firstProcess(podId)
+    if (first && isAlive(first)) process.kill(first.pid, 'SIGKILL')
+  }
+
   async remove(podId: string): Promise<void> {
+    this.#endProcesses(podId)
     const folder = join(this.#folder, podId)
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
@@ -54,4 +125,8 @@ export class PodNamespaces {
     }
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+function isNamespace(file: string): boolean {
+  return existsSync(file) && statfsSync(file).type === nsfs
 }

@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ContainerConfig, LinuxContainerConfig } from '../cri/cri-types.ts'
+import type { ContainerConfig, LinuxContainerConfig, NamespaceOption } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { userNamespace } from '../rootless/user-namespace.ts'
 import { cgroupMode, readUsage, removeGroups } from './cgroups.ts'
@@ -27,7 +27,7 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
         config,
         image: image.config,
         root,
-        namespaces: namespacesOf(parts, pod, config),
+        namespaces: await namespacesOf(parts, pod, config),
         podFiles: podFiles(parts, pod, config),
         cgroupPath: cgroupMode() === 'none' ? undefined : cgroupPath(pod, id),
         userNamespace: userNamespace(),
@@ -67,14 +67,14 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
   }
 }
 
-function namespacesOf({ namespaces, containers }: EngineParts, pod: PodRecord, config: ContainerConfig) {
-  const options = config.linux?.securityContext?.namespaceOptions
+async function namespacesOf(parts: EngineParts, pod: PodRecord, config: ContainerConfig) {
+  const { namespaces } = parts
   const path = (kind: 'net' | 'ipc' | 'uts'): string => namespaces.path(pod.id, kind)
   return {
     network: pod.network === 'node' ? 'node' : path('net'),
     ipc: hasNodeIpc(pod, config) ? 'node' : path('ipc'),
     uts: pod.network === 'node' ? 'node' : path('uts'),
-    pid: pidNamespace(options?.pid ?? 'CONTAINER', containers.find(options?.targetId ?? '')),
+    pid: await pidNamespace(parts, pod, config.linux?.securityContext?.namespaceOptions),
   }
 }
 
@@ -95,16 +95,24 @@ function podFiles(parts: EngineParts, pod: PodRecord, config: ContainerConfig): 
   return Object.fromEntries(Object.entries(files).filter(([, source]) => existsSync(source)))
 }
 
-function pidNamespace(mode: string, target: ContainerRecord | undefined): string | undefined {
+async function pidNamespace(
+  parts: EngineParts,
+  pod: PodRecord,
+  options: NamespaceOption | null | undefined,
+): Promise<string | undefined> {
+  const { pid: mode = 'CONTAINER', targetId = '' } = options ?? {}
   if (mode === 'NODE') return 'node'
   if (mode === 'CONTAINER') return undefined
-  if (mode === 'TARGET' && target?.pid !== undefined) return `/proc/${target.pid}/ns/pid`
-  throw new CriFailure(
-    'FAILED_PRECONDITION',
-    mode === 'TARGET'
-      ? 'the container whose processes are to be seen does not run'
-      : 'the embedded engine has no process that could hold a process namespace for a whole pod; use a containerd behind the agent for shareProcessNamespace',
-  )
+  if (getRuntime(parts, pod.handler).kind === 'runsc') {
+    throw new CriFailure(
+      'FAILED_PRECONDITION',
+      'containers of gVisor in the embedded engine have a kernel each, and cannot share processes: leave shareProcessNamespace out (namespace option pid: CONTAINER), or use the handler runc',
+    )
+  }
+  if (mode === 'POD') return parts.namespaces.processes(pod.id)
+  const target = parts.containers.find(targetId)
+  if (target?.state === 'running' && target.pid !== undefined) return `/proc/${target.pid}/ns/pid`
+  throw new CriFailure('FAILED_PRECONDITION', 'the container whose processes are to be seen does not run')
 }
 
 /** Limits that would not hold are refused, not forgotten. Throws FAILED_PRECONDITION. */

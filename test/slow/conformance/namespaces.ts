@@ -89,7 +89,6 @@ export const namespaceChecks: readonly Check[] = [
   },
   {
     name: 'containers of a pod see the processes of one another where that was asked',
-    notIn: ['engine'],
     async run(trial) {
       const options = { namespaceOptions: { pid: 'POD' } } as const
       const pod = await trial.pod({ linux: podSecurity(options) })
@@ -98,7 +97,23 @@ export const namespaceChecks: readonly Check[] = [
       const script = 'readlink /proc/self/ns/pid'
       assert.equal(await trial.exec(one, script), await trial.exec(two, script))
       assert.equal((await trial.exec(one, 'ps -o args')).match(/sleep 1000/g)?.length, 2)
-      assert.notEqual(await trial.exec(one, 'cat /proc/1/comm'), 'sleep')
+      assert.notEqual(await trial.exec(one, 'echo $$'), '1')
+      await trial.cri.call('StopContainer', { containerId: two, timeout: 0 })
+      assert.equal((await trial.exec(one, 'ps -o args')).match(/sleep 1000/g)?.length, 1)
+      const again = await trial.waiting({ linux }, pod)
+      assert.equal(await trial.exec(one, script), await trial.exec(again, script))
+    },
+  },
+  {
+    name: 'what a container leaves behind among shared processes ends with it',
+    async run(trial) {
+      const options = { namespaceOptions: { pid: 'POD' } } as const
+      const pod = await trial.pod({ linux: podSecurity(options) })
+      const linux = security(options)
+      const other = await trial.waiting({ linux }, pod)
+      const left = 'sleep 2000 & sleep 3000 & sleep 0.2'
+      await trial.ended(await trial.start(pod, ['sh', '-c', left], { linux }))
+      assert.doesNotMatch(await trial.exec(other, 'ps -o args'), /sleep [23]000/)
     },
   },
 ]
