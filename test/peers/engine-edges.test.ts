@@ -191,7 +191,7 @@ describe('the edges of the embedded engine', { skip }, () => {
       readFileSync(join(folder, 'run/namespaces', next, 'first-process'), 'utf8').split(' ')[0],
     )
     await remove(next)
-    assert.ok(!existsSync(`/proc/${other}`), 'a process stays of a pod that was removed')
+    await until('a process stays of a pod that was removed', () => !existsSync(`/proc/${other}`))
     const strong = await makePod({ linux }, 'runsc')
     await assert.rejects(make(strong, ['sleep', '1'], { linux }), {
       code: 'FAILED_PRECONDITION',

@@ -183,7 +183,7 @@ describe('the engine of an account without root', { skip }, () => {
       'id; ls -ln /app/mine; touch /app/mine && echo may',
     )
     assert.equal(told.code, 0, told.stderr)
-    assert.match(told.stdout, /^uid=1000\(app\) gid=1000\n\S+ +1 1000 +1000 .*\nmay\n$/)
+    assert.match(told.stdout, /^uid=1000\(app\) gid=1000 groups=1000\n\S+ +1 1000 +1000 .*\nmay\n$/)
   })
 })
 

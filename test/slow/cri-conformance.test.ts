@@ -37,11 +37,11 @@ interface Served {
 const engine: Served = { runtime: 'engine', isAgent: true }
 
 /**
- * The containerds alone say what is expected; the agent has to be like what is behind it. With PRATIQUE_CONFORMANCE=all
+ * The containerds alone say what is expected; the agent has to be like what is behind it. With CRI_CONFORMANCE=all
  * they are asked again, which takes three minutes; else only what is ours is.
  */
 const served: readonly Served[] =
-  process.env['PRATIQUE_CONFORMANCE'] === 'all'
+  process.env['CRI_CONFORMANCE'] === 'all'
     ? [
         { runtime: 'containerd', isAgent: false },
         { runtime: 'containerd-2', isAgent: false },
