@@ -1,10 +1,10 @@
 import { closeSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { StringDecoder } from 'node:string_decoder'
 
 /** A line that is longer goes into the log in pieces, as the kubelet expects it. */
 const maximumLineBytes = 16 * 1024
+const lineEnd = 0x0a
 /** What the kubelet rotates by default; it is the fallback where nobody rotates. */
 const defaultMaximumBytes = 10 * 1024 * 1024
 
@@ -17,12 +17,13 @@ export interface CriLogOptions {
 
 /**
  * What a container prints, as the kubelet reads it (CRI logging, KEP-1959): a line each, with the time, the stream,
- * and `F`, or `P` for a part of a line that goes on. Writing is synchronous: a line is in the file before the next
+ * and `F`, or `P` for a part of a line that goes on; what is printed stays as it is, byte by byte. Writing is synchronous: a line is in the file before the next
  * byte is read.
  */
 export class CriLog {
   readonly #options: CriLogOptions
-  readonly #streams = new Map<'stdout' | 'stderr', { decoder: StringDecoder; text: string }>()
+  /** Lines that have no end yet. */
+  readonly #unfinished = new Map<'stdout' | 'stderr', Buffer>()
   #file: number
   #bytes: number
 
@@ -34,16 +35,17 @@ export class CriLog {
   }
 
   write(stream: 'stdout' | 'stderr', chunk: Buffer): void {
-    const state = this.#streams.get(stream) ?? { decoder: new StringDecoder(), text: '' }
-    this.#streams.set(stream, state)
-    const lines = `${state.text}${state.decoder.write(chunk)}`.split('\n')
-    state.text = lines.pop() ?? ''
-    for (const line of lines) this.#line(stream, line, 'F')
-    if (state.text.length >= maximumLineBytes) {
-      const whole = state.text.length - (state.text.length % maximumLineBytes)
-      this.#pieces(stream, state.text.slice(0, whole), 'P')
-      state.text = state.text.slice(whole)
+    let rest = Buffer.concat([this.#unfinished.get(stream) ?? Buffer.of(), chunk])
+    for (let end = rest.indexOf(lineEnd); end >= 0; end = rest.indexOf(lineEnd)) {
+      this.#line(stream, rest.subarray(0, end), 'F')
+      rest = rest.subarray(end + 1)
     }
+    while (rest.length >= maximumLineBytes) {
+      this.#append(stream, 'P', rest.subarray(0, maximumLineBytes))
+      rest = rest.subarray(maximumLineBytes)
+    }
+    // A copy: what is left of a large chunk is not to keep all of it.
+    this.#unfinished.set(stream, Buffer.from(rest))
   }
 
   /** The file at the path again, after somebody has moved it away. */
@@ -55,28 +57,24 @@ export class CriLog {
 
   /** What has no line end is written all the same. */
   close(): void {
-    for (const [stream, { decoder, text }] of this.#streams) {
-      const rest = `${text}${decoder.end()}`
-      if (rest !== '') this.#line(stream, rest, 'P')
+    for (const [stream, rest] of this.#unfinished) {
+      if (rest.length > 0) this.#line(stream, rest, 'P')
     }
     closeSync(this.#file)
   }
 
-  #line(stream: string, line: string, last: 'F' | 'P'): void {
-    const whole = Math.max(0, Math.ceil(line.length / maximumLineBytes) - 1) * maximumLineBytes
-    if (whole > 0) this.#pieces(stream, line.slice(0, whole), 'P')
-    this.#append(stream, last, line.slice(whole))
-  }
-
-  #pieces(stream: string, text: string, tag: 'P'): void {
-    for (let at = 0; at < text.length; at += maximumLineBytes) {
-      this.#append(stream, tag, text.slice(at, at + maximumLineBytes))
+  #line(stream: string, line: Buffer, last: 'F' | 'P'): void {
+    let rest = line
+    while (rest.length > maximumLineBytes) {
+      this.#append(stream, 'P', rest.subarray(0, maximumLineBytes))
+      rest = rest.subarray(maximumLineBytes)
     }
+    this.#append(stream, last, rest)
   }
 
-  #append(stream: string, tag: string, text: string): void {
+  #append(stream: string, tag: string, text: Buffer): void {
     const time = new Date(this.#options.now()).toISOString().replace('Z', '000000Z')
-    const bytes = Buffer.from(`${time} ${stream} ${tag} ${text}\n`)
+    const bytes = Buffer.concat([Buffer.from(`${time} ${stream} ${tag} `), text, Buffer.of(lineEnd)])
     if (this.#bytes + bytes.length > (this.#options.maximumBytes ?? defaultMaximumBytes)) {
       renameSync(this.#options.path, `${this.#options.path}.1`)
       this.reopen()

@@ -10,6 +10,9 @@ import { formatTable, print, printJson } from '../print.ts'
 import { readProject, type Project } from './read-project.ts'
 import { listServices, removeProject, startProject, type RunningService } from './start-project.ts'
 
+/** What is longer is shown as several lines. */
+const longestLineBytes = 1024 * 1024
+
 interface ProjectOptions {
   readonly file?: string
   readonly projectName?: string
@@ -121,14 +124,17 @@ async function printLogs(
     const { logPath } = await statusOf(client, containerId)
     const isOver = async (): Promise<boolean> =>
       !isFollowed || (await statusOf(client, containerId)).state === 'CONTAINER_EXITED'
-    let held = ''
-    for await (const { stream, text, isPartial } of followLog(logPath, isOver)) {
-      held += text
-      if (isPartial) continue
-      const output = stream === 'stdout' ? process.stdout : process.stderr
-      output.write(`${service.padEnd(width)} | ${held}\n`)
-      held = ''
+    const held = { stdout: Buffer.of(), stderr: Buffer.of() }
+    const flush = (stream: 'stdout' | 'stderr'): void => {
+      const before = Buffer.from(`${service.padEnd(width)} | `)
+      process[stream].write(Buffer.concat([before, held[stream], Buffer.from('\n')]))
+      held[stream] = Buffer.of()
     }
+    for await (const { stream, content, isPartial } of followLog(logPath, isOver)) {
+      held[stream] = Buffer.concat([held[stream], content])
+      if (!isPartial || held[stream].length > longestLineBytes) flush(stream)
+    }
+    for (const stream of ['stdout', 'stderr'] as const) if (held[stream].length > 0) flush(stream)
   }
   // One after another what there is, and all at once what comes.
   if (isFollowed) await Promise.all(services.map(show))

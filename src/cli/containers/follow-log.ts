@@ -1,5 +1,4 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
-import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** A line of a log in the form of the CRI. */
@@ -8,17 +7,25 @@ export interface LogLine {
   readonly stream: 'stdout' | 'stderr'
   /** A piece of a line that goes on. */
   readonly isPartial: boolean
-  readonly text: string
+  /** As it was printed, without the end of the line. */
+  readonly content: Buffer
 }
 
 const pollMs = 100
 const chunkBytes = 64 * 1024
+const lineEnd = 0x0a
 
 /** CRI logging (KEP-1959): the time, the stream, the tags, and all the rest. Undefined for what is none. */
-export function parseLogLine(line: string): LogLine | undefined {
+export function parseLogLine(bytes: Buffer): LogLine | undefined {
+  const line = bytes.toString('latin1')
   const [, time = '', stream, tags = '', text = ''] = /^(\S+) (stdout|stderr) (\S+) ?(.*)$/s.exec(line) ?? []
   if (stream === undefined) return undefined
-  return { time, stream: stream as 'stdout' | 'stderr', isPartial: tags.split(':')[0] === 'P', text }
+  return {
+    time,
+    stream: stream as 'stdout' | 'stderr',
+    isPartial: tags.split(':')[0] === 'P',
+    content: bytes.subarray(bytes.length - text.length),
+  }
 }
 
 /**
@@ -30,8 +37,7 @@ export async function* followLog(
   isOver: () => boolean | Promise<boolean>,
 ): AsyncIterable<LogLine> {
   let file: number | undefined
-  let decoder = new StringDecoder()
-  let rest = ''
+  let rest = Buffer.of()
   const buffer = Buffer.alloc(chunkBytes)
   try {
     for (;;) {
@@ -42,17 +48,16 @@ export async function* followLog(
         size > 0;
         size = readSync(file as number, buffer)
       ) {
-        const lines = `${rest}${decoder.write(buffer.subarray(0, size))}`.split('\n')
-        rest = lines.pop() ?? ''
-        for (const line of lines) {
-          const parsed = parseLogLine(line)
+        rest = Buffer.concat([rest, buffer.subarray(0, size)])
+        for (let end = rest.indexOf(lineEnd); end >= 0; end = rest.indexOf(lineEnd)) {
+          const parsed = parseLogLine(rest.subarray(0, end))
+          rest = rest.subarray(end + 1)
           if (parsed) yield parsed
         }
       }
       if (file !== undefined && isMoved(file, path)) {
         closeSync(file)
         file = undefined
-        decoder = new StringDecoder()
         continue
       }
       if (wasOver) return
@@ -69,7 +74,8 @@ function isMoved(file: number, path: string): boolean {
 }
 
 /** Writes a line where it belongs. */
-export function printLine({ time, stream, text, isPartial }: LogLine, hasTime = false): void {
+export function printLine({ time, stream, content, isPartial }: LogLine, hasTime = false): void {
   const output = stream === 'stdout' ? process.stdout : process.stderr
-  output.write(`${hasTime ? `${time} ` : ''}${text}${isPartial ? '' : '\n'}`)
+  const [before, after] = [hasTime ? `${time} ` : '', isPartial ? '' : '\n']
+  output.write(Buffer.concat([Buffer.from(before), content, Buffer.from(after)]))
 }
