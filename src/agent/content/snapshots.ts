@@ -43,6 +43,8 @@ export function openSnapshots(
   return {
     kind,
     prepare: (image, key, options) => snapshots.prepare(image, key, options),
+    prepareVolume: (image, key, volume, options) =>
+      snapshots.prepare(image, key, options, `volume-${volume}`),
     remove: (key) => snapshots.remove(key),
     list: async () => readdirSync(join(folder, 'mounts')),
     usage: (key) => snapshots.usage(key),
@@ -62,10 +64,10 @@ class FolderSnapshots {
     this.#kind = kind
   }
 
-  async prepare(image: StoredImage, key: string, options: PullOptions): Promise<string> {
+  async prepare(image: StoredImage, key: string, options: PullOptions, part = ''): Promise<string> {
     checkKey(key)
     const chain = await this.#unpack(image, options)
-    const place = join(this.#folder, 'mounts', key)
+    const place = join(this.#folder, 'mounts', key, part)
     mkdirSync(place, { mode: 0o711 })
     const root = join(place, 'root')
     if (this.#kind === 'copy') {

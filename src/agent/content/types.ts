@@ -83,6 +83,13 @@ export interface ContentStore {
 export interface Snapshots {
   /** Mounts the image for one container and gives the path. Unpacks layers that are not there yet. */
   readonly prepare: (image: StoredImage, key: string, options: PullOptions) => Promise<string>
+  /** As `prepare`, of an image that is mounted into that container; they are numbered. Goes with the key. */
+  readonly prepareVolume: (
+    image: StoredImage,
+    key: string,
+    volume: number,
+    options: PullOptions,
+  ) => Promise<string>
   /** Unmounts and deletes what belongs to the key; does nothing when there is nothing. */
   readonly remove: (key: string) => Promise<void>
   /** Keys of what is there, mounted or not. */

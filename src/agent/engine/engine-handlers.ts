@@ -25,6 +25,7 @@ import type { EngineParts } from './engine-parts.ts'
 import { execSync } from './exec.ts'
 import type { HeldContainers } from './held-containers.ts'
 import { reopenLog } from './hold-container.ts'
+import { usesImage } from './image-volumes.ts'
 import { metricHandlers } from './metrics.ts'
 import type { Pods } from './pods.ts'
 import { containerUsage } from './process-usage.ts'
@@ -55,7 +56,7 @@ export function engineHandlers(parts: HandlerParts): CriHandlers {
       store: parts.store,
       folder: join(parts.stateFolder, 'content'),
       now: () => parts.clock.now(),
-      isUsed: ({ id }) => parts.containers.list().some(({ imageId }) => imageId === id),
+      isUsed: ({ id }) => parts.containers.list().some((container) => usesImage(parts, container, id)),
       removed: () => parts.snapshots.prune(parts.store.list()),
     }),
     ...podHandlers(parts),
@@ -306,7 +307,14 @@ function runtimeHandlers({ runtimes, cni, version }: HandlerParts): CriHandlers 
             },
           ],
         },
-        runtimeHandlers: [...runtimes.keys()].map((name) => ({ name, features: {} })),
+        runtimeHandlers: await Promise.all(
+          Array.from(runtimes, async ([name, runtime]) => ({
+            name,
+            features: {
+              recursiveReadOnlyMounts: await runtime.hasFeature('recursive-read-only-mounts'),
+            },
+          })),
+        ),
         features: { supplementalGroupsPolicy: true },
         info: { cgroups: JSON.stringify({ mode: cgroupMode() }) },
       }

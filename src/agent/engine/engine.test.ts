@@ -70,6 +70,7 @@ function specOf(config: object, image: object = {}): Spec {
     root: folder,
     namespaces: { network: '/ns/net', ipc: '/ns/ipc', uts: '/ns/uts', pid: undefined },
     podFiles: { '/etc/hosts': '/pod/hosts' },
+    hasRecursiveReadOnly: true,
     cgroupPath: '/pratique/p/c',
   }) as Spec
 }

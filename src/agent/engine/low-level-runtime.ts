@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { CriFailure } from '../cri/failures.ts'
 import { userNamespace } from '../rootless/user-namespace.ts'
+import { readFeatures } from '../runtimes/read-version.ts'
 import type { CgroupMode } from './cgroups.ts'
 import type { EngineRuntime, PodRecord } from './types.ts'
 
@@ -36,6 +37,7 @@ export class LowLevelRuntime {
   readonly #root: string
   readonly #isWrapped: boolean
   readonly #mode: CgroupMode
+  #features: Promise<readonly string[]> | undefined
 
   constructor({ handler, kind, program }: EngineRuntime, runFolder: string, mode: CgroupMode) {
     this.handler = handler
@@ -61,6 +63,12 @@ export class LowLevelRuntime {
       ? [...withoutOldGroups, this.#program, ...own]
       : [this.#program, ...own]
     return { program: first, arguments: rest }
+  }
+
+  /** Whether it says so of itself (runtime-spec, "Features Structure"); what says nothing has none. */
+  async hasFeature(name: string): Promise<boolean> {
+    this.#features ??= this.#run({ network: 'none' }, 'features').then(({ said }) => readFeatures(said) ?? [])
+    return (await this.#features).includes(name)
   }
 
   /** Sends a signal to the container's first process, or to all of its processes. */

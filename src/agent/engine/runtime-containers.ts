@@ -6,6 +6,7 @@ import { userNamespace } from '../rootless/user-namespace.ts'
 import { cgroupMode, readUsage, removeGroups } from './cgroups.ts'
 import { cgroupPath, getRuntime, placesOf, podFolder, type EngineParts } from './engine-parts.ts'
 import type { ContainerKind } from './held-containers.ts'
+import { withImageVolumes } from './image-volumes.ts'
 import type { LowLevelRuntime } from './low-level-runtime.ts'
 import { runtimeSpec, userOf, type SpecParts } from './runtime-spec.ts'
 import type { ContainerRecord, PodRecord } from './types.ts'
@@ -19,12 +20,14 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
   }
   return {
     async prepare({ id, pod, config, image, bundle }, context) {
-      requireLimits(getRuntime(parts, pod.handler), config)
+      const runtime = getRuntime(parts, pod.handler)
+      requireLimits(runtime, config)
       const root = await snapshots.prepare(image, id, context)
       const asked: SpecParts = {
         id,
         pod,
-        config,
+        config: await withImageVolumes(parts, id, config, context),
+        hasRecursiveReadOnly: await runtime.hasFeature('recursive-read-only-mounts'),
         image: image.config,
         root,
         namespaces: await namespacesOf(parts, pod, config),

@@ -23,6 +23,8 @@ export interface SpecParts {
   /** Files of the pod that every container gets, by where they are in it. */
   readonly podFiles: Readonly<Record<string, string>>
   readonly cgroupPath: string | undefined
+  /** The runtime can make what is mounted below a mount read-only as well. */
+  readonly hasRecursiveReadOnly: boolean
   /** Where the account has no root. */
   readonly userNamespace?: UserNamespace | undefined
 }
@@ -130,7 +132,7 @@ export function userOf({ config, image, root, userNamespace }: SpecParts): Conta
 }
 
 function mountsOf(
-  { config, podFiles, namespaces, userNamespace }: SpecParts,
+  { config, podFiles, namespaces, userNamespace, hasRecursiveReadOnly }: SpecParts,
   isPrivileged: boolean,
 ): object[] {
   const isHostNetwork = namespaces.network === 'node'
@@ -176,7 +178,7 @@ function mountsOf(
   ]
   return [
     ...base.filter(([path]) => !given.has(path)).map(([destination, mount]) => ({ destination, ...mount })),
-    ...config.mounts.toSorted(byDepth).map(mountOf),
+    ...config.mounts.toSorted(byDepth).map((mount) => mountOf(mount, hasRecursiveReadOnly)),
   ]
 }
 
@@ -198,27 +200,35 @@ const propagations: Readonly<Record<Mount['propagation'], string>> = {
   PROPAGATION_BIDIRECTIONAL: 'rshared',
 }
 
-function mountOf({
-  containerPath,
-  hostPath,
-  readonly,
-  recursiveReadOnly,
-  propagation,
-  image,
-}: Mount): object {
-  if (image) {
-    throw new CriFailure(
-      'FAILED_PRECONDITION',
-      'the embedded engine mounts no images as volumes; use a containerd 2 behind the agent',
-    )
-  }
+function mountOf(mount: Mount, hasRecursiveReadOnly: boolean): object {
+  const { containerPath, hostPath, readonly, propagation } = mount
+  const access = isRecursive(mount, hasRecursiveReadOnly) ? 'rro' : readonly ? 'ro' : 'rw'
   makeFolder(hostPath, containerPath)
   return {
     destination: containerPath,
     type: 'bind',
     source: hostPath,
-    options: ['rbind', propagations[propagation], readonly ? (recursiveReadOnly ? 'rro' : 'ro') : 'rw'],
+    options: ['rbind', propagations[propagation], access],
   }
+}
+
+/** CRI, Mount: what is to be read-only at any depth is so for sure, or refused. */
+function isRecursive(
+  { containerPath, readonly, recursiveReadOnly, propagation }: Mount,
+  hasRecursiveReadOnly: boolean,
+): boolean {
+  if (!recursiveReadOnly) return false
+  if (!readonly || propagation !== 'PROPAGATION_PRIVATE') {
+    throw new CriFailure(
+      'INVALID_ARGUMENT',
+      `the mount at ${containerPath} is to be read-only at any depth: then it is readonly too, and its propagation is private`,
+    )
+  }
+  if (hasRecursiveReadOnly) return true
+  throw new CriFailure(
+    'FAILED_PRECONDITION',
+    `this runtime cannot make what is below ${containerPath} read-only: use one that has recursive-read-only-mounts (see pratique runtimes), or leave recursiveReadOnly out`,
+  )
 }
 
 /** As other runtimes of the CRI do with a folder that is not there. */

@@ -15,6 +15,7 @@ import { placesOf, type EngineEvent } from '../engine/engine-parts.ts'
 import { eventsOf } from '../engine/events.ts'
 import { attachStreams } from '../engine/exec.ts'
 import { HeldContainers } from '../engine/held-containers.ts'
+import { usesImage } from '../engine/image-volumes.ts'
 import { processUsage } from '../engine/process-usage.ts'
 import { Records } from '../engine/records.ts'
 import { turnTaker } from '../engine/turn-taker.ts'
@@ -83,7 +84,7 @@ export async function openWasm(options: WasmOptions): Promise<Backend> {
       store,
       folder: join(stateFolder, 'content'),
       now: () => clock.now(),
-      isUsed: ({ id }) => parts.containers.list().some(({ imageId }) => imageId === id),
+      isUsed: ({ id }) => parts.containers.list().some((container) => usesImage(parts, container, id)),
       removed: () => parts.snapshots.prune(store.list()),
     }),
     ...podHandlers(lifecycle),

@@ -4,6 +4,7 @@ import type { ContainerConfig } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { placesOf } from '../engine/engine-parts.ts'
 import type { ContainerKind } from '../engine/held-containers.ts'
+import { withImageVolumes } from '../engine/image-volumes.ts'
 import type { PodRecord } from '../engine/types.ts'
 import { findModule, type FoundModule } from './find-module.ts'
 import { moduleCommand } from './module-command.ts'
@@ -25,12 +26,13 @@ export function wasmContainers(parts: WasmParts): ContainerKind {
       const found = await findModule(parts, image, [...command, ...(Cmd ?? [])], id, context)
       if (found.isComponent && program.kind === 'node') throw noComponents(found.name)
       const given = config.args.length > 0 ? config.args : config.command.length > 0 ? [] : (Cmd ?? [])
+      const { mounts } = await withImageVolumes(parts, id, config, context)
       const job: ModuleJob = {
         module: found.root === undefined ? linkTo(found, bundle) : found.file,
         // Of an artifact all is given to the module; of an image the entry point names it.
         arguments: [found.name, ...(found.root === undefined ? command : command.slice(1)), ...given],
         environment: environmentOf(image.config.config?.Env ?? [], config),
-        folders: openFolders(config.mounts, found.root, bundle),
+        folders: openFolders(mounts, found.root, bundle),
         isComponent: found.isComponent,
       }
       writeFileSync(jobFile(id), JSON.stringify(job), { mode: 0o600 })

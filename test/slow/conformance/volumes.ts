@@ -106,6 +106,44 @@ export const volumeChecks: readonly Check[] = [
     },
   },
   {
+    name: 'an image is mounted to be read, whole or in part',
+    notIn: ['containerd'],
+    async run(trial) {
+      const image = { image: trial.subject.image }
+      const mounts = [
+        { containerPath, image, readonly: true },
+        { containerPath: '/part', image, readonly: true, imageSubPath: 'bin' },
+      ]
+      const containerId = await trial.waiting({ mounts })
+      assert.equal(await trial.exec(containerId, 'ls /volume/bin/busybox /part/busybox | wc -l'), '2')
+      for (const path of ['/volume/x', '/part/x']) {
+        assert.equal(await trial.exec(containerId, `touch ${path} 2>/dev/null || echo refused`), 'refused')
+      }
+      const missing = [{ containerPath, image, readonly: true, imageSubPath: '../../etc' }]
+      await assert.rejects(trial.waiting({ mounts: missing }))
+    },
+  },
+  {
+    name: 'what is mounted below a volume is only read where it was asked at any depth',
+    notIn: ['containerd'],
+    run: (trial) =>
+      withSharedFolder(trial, async (hostPath) => {
+        execFileSync('mount', ['-t', 'tmpfs', 'conformance', join(hostPath, 'outer')])
+        const fixed = { hostPath, readonly: true, recursiveReadOnly: true }
+        const mounts = [
+          { containerPath, hostPath, readonly: true },
+          { ...fixed, containerPath: '/fixed' },
+        ]
+        const containerId = await trial.waiting({ mounts })
+        const script =
+          'touch /volume/outer/x && echo written; touch /fixed/outer/y 2>/dev/null || echo refused'
+        assert.equal(await trial.exec(containerId, script), 'written\nrefused')
+        for (const wrong of [{ readonly: false }, { propagation: 'PROPAGATION_BIDIRECTIONAL' }] as const) {
+          await assert.rejects(trial.waiting({ mounts: [{ ...fixed, containerPath, ...wrong }] }))
+        }
+      }),
+  },
+  {
     name: 'the root file system is only read where that was asked, and volumes are written all the same',
     async run(trial) {
       const hostPath = trial.makeFolder('volume')
