@@ -10,7 +10,7 @@ import { NodeJournal } from './clearance/node-journal.ts'
 import { Clearance } from './clearance/open-clearance.ts'
 import { openVerifier } from './clearance/open-verifier.ts'
 import type { Backend } from './cri/backend.ts'
-import { serveCri } from './cri/serve-cri.ts'
+import { requireUnserved, serveCri } from './cri/serve-cri.ts'
 import { enrolmentFolder } from './enrolment/enrolment-folder.ts'
 import { fetchTrust, peekTrust } from './enrolment/fetch-trust.ts'
 import { startReporting } from './enrolment/report-node.ts'
@@ -48,6 +48,7 @@ export interface Agent {
 export async function openAgent({ configPath, version, clock, log }: AgentParts): Promise<Agent> {
   const config = readNodeConfig(configPath)
   const places = placesOf(config.agent)
+  await requireUnserved(places.socket)
   mkdirSync(places.state, { recursive: true, mode: 0o700 })
   mkdirSync(places.run, { recursive: true, mode: 0o700 })
   const clearance = openClearance(configPath, places, clock, log)

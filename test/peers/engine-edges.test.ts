@@ -18,6 +18,7 @@ import type { Backend } from '../../src/agent/cri/backend.ts'
 import type { CriCalls } from '../../src/agent/cri/cri-types.ts'
 import { decode, encode, getCall, type CallName, type Loose } from '../../src/agent/cri/protocol.ts'
 import { openEngine } from '../../src/agent/engine/open-engine.ts'
+import type { EngineRuntime } from '../../src/agent/engine/types.ts'
 import { openLog } from '../../src/kernel/log.ts'
 import { buildImage } from '../fixtures/build-image.ts'
 import { PlainRegistry } from '../fixtures/plain-registry.ts'
@@ -35,15 +36,16 @@ describe('the edges of the embedded engine', { skip }, () => {
   let engine: Backend
   let image: string
 
-  const open = (): Promise<Backend> =>
+  const both: readonly EngineRuntime[] = [
+    { handler: 'runc', kind: 'runc', program: paths.runc },
+    { handler: 'runsc', kind: 'runsc', program: paths.runsc },
+  ]
+  const open = (runtimes = both): Promise<Backend> =>
     openEngine({
       name: 'engine',
       stateFolder: join(folder, 'state'),
       runFolder: join(folder, 'run'),
-      runtimes: [
-        { handler: 'runc', kind: 'runc', program: paths.runc },
-        { handler: 'runsc', kind: 'runsc', program: paths.runsc },
-      ],
+      runtimes,
       cni: { configFolder: join(folder, 'cni'), pluginFolders: [join(folder, 'plugins')] },
       clock: { now: Date.now },
       log: openLog('silent'),
@@ -320,7 +322,8 @@ describe('the edges of the embedded engine', { skip }, () => {
     // As it is on disk when the agent is killed after the container began to run.
     const file = join(folder, 'state/containers', `${containerId}.json`)
     const record = JSON.parse(readFileSync(file, 'utf8')) as { shim: { pid: number }; startedAt: number }
-    const { startedAt: _, ...half } = record
+    // Not even what holds it was written down.
+    const { startedAt: _, shim: __, ...half } = record
     writeFileSync(file, JSON.stringify({ ...half, state: 'created' }))
     engine = await open()
     const { status, info } = await call('ContainerStatus', { containerId, verbose: true })
@@ -329,6 +332,52 @@ describe('the edges of the embedded engine', { skip }, () => {
     assert.equal(shim.pid, record.shim.pid)
     await remove(podSandboxId)
     await until('its shim still runs', () => !existsSync(`/proc/${shim.pid}`))
+  })
+
+  test('a runtime that is not configured any more keeps nothing else from opening', async () => {
+    const podSandboxId = await makePod({}, 'runsc')
+    const containerId = await make(podSandboxId, ['sleep', '1000'])
+    await engine.close()
+    const file = join(folder, 'state/containers', `${containerId}.json`)
+    const record = JSON.parse(readFileSync(file, 'utf8')) as object
+    writeFileSync(file, JSON.stringify({ ...record, bootId: 'another' }))
+    engine = await open([{ handler: 'runc', kind: 'runc', program: paths.runc }])
+    assert.deepEqual((await call('ListContainers', {})).containers, [])
+    await remove(podSandboxId)
+    await engine.close()
+    engine = await open()
+  })
+
+  test('a container that starts while its pod is removed is gone with it', { timeout: 60_000 }, async () => {
+    for (const delay of [0, 5, 20, 60, 120]) {
+      const podSandboxId = await makePod()
+      const containerId = await make(podSandboxId, ['sleep', '1000'])
+      const starting = call('StartContainer', { containerId }).catch(() => {})
+      await pause(delay)
+      await Promise.all([
+        starting,
+        remove(podSandboxId),
+        make(podSandboxId, ['sleep', '1000']).catch(() => {}),
+      ])
+      assert.deepEqual((await call('ListContainers', {})).containers, [], `after ${delay} ms`)
+    }
+  })
+
+  test('a runtime that cannot be asked to end a container ends it all the same', async () => {
+    const podSandboxId = await makePod()
+    const script = 'trap "exit 9" 37; while :; do sleep 0.1; done'
+    for (const [signal, exitCode] of [
+      ['SIGRTMINPLUS3', 9],
+      ['SIGSTKFLT', 137],
+    ] as const) {
+      const containerId = await make(podSandboxId, ['sh', '-c', script], { stopSignal: signal })
+      await call('StartContainer', { containerId })
+      await pause(200)
+      await call('StopContainer', { containerId, timeout: 2 })
+      const { status } = await call('ContainerStatus', { containerId })
+      assert.deepEqual([status?.state, status?.exitCode], ['CONTAINER_EXITED', exitCode], signal)
+    }
+    await remove(podSandboxId)
   })
 
   test('metrics and features are told', async () => {

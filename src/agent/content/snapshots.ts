@@ -14,7 +14,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { CriFailure } from '../cri/failures.ts'
-import { userNamespace } from '../rootless/user-namespace.ts'
+import { idMapping, userNamespace } from '../rootless/user-namespace.ts'
 import { hostile } from './layer-paths.ts'
 import { unpackLayer, type Removal, type Whiteouts } from './unpack-layer.ts'
 import type { ContentStore, PullOptions, Snapshots, StoredImage } from './types.ts'
@@ -111,8 +111,10 @@ class FolderSnapshots {
   /** Names of the layers' folders, the topmost first. Of a copy there is one, with all of them in it. */
   #chainOf({ config }: StoredImage): string[] {
     const diffIds = config.rootfs?.diff_ids ?? []
+    // Files that were unpacked under other ids belong to others.
+    const mapping = idMapping()
     const names = diffIds.map((_, index) => {
-      const chain = createHash('sha256').update(diffIds.slice(0, index + 1).join(' '))
+      const chain = createHash('sha256').update(diffIds.slice(0, index + 1).join(' ') + mapping)
       return chain.digest('base64url').slice(0, nameLength)
     })
     return this.#kind === 'copy' ? names.slice(-1).map((name) => `all-${name}`) : names.toReversed()

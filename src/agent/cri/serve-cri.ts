@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import grpc from '@grpc/grpc-js'
@@ -68,6 +68,12 @@ export async function serveCri({ socket, backend, log, services = [] }: DoorPart
 
 async function takeSocket(socket: string): Promise<void> {
   mkdirSync(dirname(socket), { recursive: true, mode: 0o700 })
+  await requireUnserved(socket)
+  rmSync(socket, { force: true })
+}
+
+/** Two agents would work on the same folders. Throws ALREADY_EXISTS when one serves there. */
+export async function requireUnserved(socket: string): Promise<void> {
   if (!statSync(socket, { throwIfNoEntry: false })) return
   const isServed = await new Promise<boolean>((resolve) => {
     const connection = connect(socket, () => {
@@ -75,13 +81,11 @@ async function takeSocket(socket: string): Promise<void> {
       resolve(true)
     }).once('error', () => resolve(false))
   })
-  if (isServed) {
-    throw new CriFailure(
-      'ALREADY_EXISTS',
-      `something serves ${socket} already; stop it, or choose another socket`,
-    )
-  }
-  unlinkSync(socket)
+  if (!isServed) return
+  throw new CriFailure(
+    'ALREADY_EXISTS',
+    `something serves ${socket} already; stop it, or choose another socket`,
+  )
 }
 
 function unbound(socket: string, error: Error): CriFailure {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
 import type { ContentStore, Snapshots } from '../content/types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import type { Cni } from './cni.ts'
@@ -30,6 +31,7 @@ export interface HeldParts {
   readonly pods: Records<PodRecord>
   readonly containers: Records<ContainerRecord>
   readonly emit: (event: EngineEvent) => void
+  readonly log: Log
 }
 
 /** What the parts of the engine share. */
@@ -49,6 +51,7 @@ export function placesOf(
     bundle,
     exitFile: join(bundle, 'exit.json'),
     pidFile: join(bundle, 'pid'),
+    shimFile: join(bundle, 'shim.json'),
     runtimeLog: join(bundle, 'runtime.log'),
     // A path of a socket is short (unix(7)).
     socket: join(runFolder, 'shims', `${id.slice(0, 24)}.sock`),
@@ -59,11 +62,15 @@ export function podFolder({ stateFolder }: Pick<EngineParts, 'stateFolder'>, pod
   return join(stateFolder, 'pod-files', podId)
 }
 
-export function getRuntime({ runtimes }: EngineParts, handler: string): LowLevelRuntime {
+export function findRuntime({ runtimes }: EngineParts, handler: string): LowLevelRuntime | undefined {
   const [first] = runtimes.values()
-  const found = handler === '' ? first : runtimes.get(handler)
+  return handler === '' ? first : runtimes.get(handler)
+}
+
+export function getRuntime(parts: EngineParts, handler: string): LowLevelRuntime {
+  const found = findRuntime(parts, handler)
   if (found) return found
-  const names = [...runtimes.keys()].join(', ') || 'none'
+  const names = [...parts.runtimes.keys()].join(', ') || 'none'
   throw new CriFailure('NOT_FOUND', `the engine has no runtime ${handler}; it has ${names}`)
 }
 

@@ -19,7 +19,8 @@ import { capabilitiesOf, readGivable } from './capabilities.ts'
 import { cgroupMode } from './cgroups.ts'
 import { Cni } from './cni.ts'
 import { findUser } from './find-user.ts'
-import { isAlive, startTimeOf } from './hold-container.ts'
+import { isAlive, startTimeOf } from './holder.ts'
+import { stopSignalOf } from './runtime-containers.ts'
 import { LowLevelRuntime } from './low-level-runtime.ts'
 import { Records } from './records.ts'
 import { runtimeSpec } from './runtime-spec.ts'
@@ -297,11 +298,30 @@ describe('what is kept', () => {
     assert.throws(() => [...new FrameReader().read(Buffer.from([1, 255, 255, 255, 255]))], /too large/)
   })
 
+  test('a signal that stops is one that every runtime knows', () => {
+    for (const [asked, ofImage, expected] of [
+      ['RUNTIME_DEFAULT', undefined, 'TERM'],
+      ['RUNTIME_DEFAULT', 'SIGQUIT', 'QUIT'],
+      ['RUNTIME_DEFAULT', 'INT', 'INT'],
+      ['RUNTIME_DEFAULT', 'SIGRTMIN+3', '37'],
+      ['RUNTIME_DEFAULT', 'RTMAX-1', '63'],
+      ['RUNTIME_DEFAULT', '9', '9'],
+      ['RUNTIME_DEFAULT', '0', 'TERM'],
+      ['RUNTIME_DEFAULT', '--all', 'TERM'],
+      ['RUNTIME_DEFAULT', 'FOO', 'TERM'],
+      ['SIGHUP', 'SIGQUIT', 'HUP'],
+      ['SIGRTMINPLUS15', undefined, '49'],
+      ['SIGRTMAX', undefined, '64'],
+    ] as const) {
+      assert.equal(stopSignalOf({ stopSignal: asked as never }, ofImage), expected, `${asked} ${ofImage}`)
+    }
+  })
+
   test('a process is told from another of its number, where the machine says when each started', () => {
     const startTime = startTimeOf(process.pid) ?? ''
     const { pid: gone } = spawnSync('true')
     assert.ok(isAlive({ pid: process.pid, startTime }))
-    assert.ok(isAlive({ pid: process.pid, startTime: '' }))
+    assert.equal(isAlive({ pid: process.pid, startTime: '' }), startTime === '')
     if (startTime !== '') assert.ok(!isAlive({ pid: process.pid, startTime: `${startTime}1` }))
     for (const pid of [gone, 0]) assert.ok(!isAlive({ pid, startTime: '' }))
   })

@@ -2,15 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Log } from '../../kernel/log.ts'
 import type { StoredImage } from '../content/types.ts'
 import type { CallContext } from '../cri/backend.ts'
 import type { ContainerConfig } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { placesOf, type EngineEvent, type HeldParts } from './engine-parts.ts'
 import type { ContainerUser } from './find-user.ts'
-import { holdContainer, isAlive, readExit } from './hold-container.ts'
+import { holdContainer, readExit } from './hold-container.ts'
+import { holderOf, isAlive, readHolder } from './holder.ts'
 import type { ExitRecord, ShimJob } from './shim/job.ts'
+import { turnTaker } from './turn-taker.ts'
 import type { ContainerRecord, PodRecord } from './types.ts'
 
 const pollMs = 50
@@ -57,12 +58,14 @@ export interface ContainerKind {
   readonly release: (record: ContainerRecord) => Promise<void>
 }
 
-/** Containers of one kind, each held by a shim. Calls about one of them come one after another. */
+/** Containers of one kind, each held by a shim. Calls about one of them come one after another: see `inTurn`. */
 export class HeldContainers {
   readonly #parts: HeldParts
   readonly #kind: ContainerKind
   /** Of containers that are being stopped: when they are killed, on the clock of this process. */
   readonly #killAt = new Map<string, number>()
+  /** One thing after another for each id. */
+  readonly inTurn = turnTaker()
 
   constructor(parts: HeldParts, kind: ContainerKind) {
     this.#parts = parts
@@ -81,6 +84,8 @@ export class HeldContainers {
     mkdirSync(bundle, { recursive: true, mode: 0o700 })
     try {
       const prepared = await this.#kind.prepare({ id, pod, config, image, bundle }, context)
+      if (this.#parts.pods.find(pod.id)?.state !== 'ready')
+        throw new CriFailure('NOT_FOUND', `the pod ${pod.id} was stopped while a container was made in it`)
       const record = containers.save({
         id,
         podId: pod.id,
@@ -111,7 +116,7 @@ export class HeldContainers {
     }
     const { containers, pods, clock, runFolder } = this.#parts
     const pod = pods.get(record.podId)
-    const { bundle, exitFile, pidFile, socket } = placesOf(this.#parts, record.id)
+    const { bundle, exitFile, pidFile, shimFile, socket } = placesOf(this.#parts, record.id)
     const { config } = record
     mkdirSync(join(runFolder, 'shims'), { recursive: true, mode: 0o700 })
     try {
@@ -127,14 +132,17 @@ export class HeldContainers {
           stdinOnce: config.stdinOnce,
           tty: config.tty,
           socket,
+          shimFile,
           exitFile,
         },
         {
           began: (shim) => void containers.save({ ...record, shim }),
-          exited: () => void this.settle(record.id),
+          exited: () => this.#settleOrSay(record.id),
         },
       )
-      containers.save({ ...record, state: 'running', startedAt: clock.now(), shim: holder, pid })
+      const { startTime: pidStartTime } = holderOf(pid)
+      const startedAt = clock.now()
+      containers.save({ ...record, state: 'running', startedAt, shim: holder, pid, pidStartTime })
       this.#tell(record, 'CONTAINER_STARTED_EVENT')
       // It may have ended before anybody wrote down that it ran.
       await this.settle(record.id)
@@ -142,7 +150,7 @@ export class HeldContainers {
       const now = clock.now()
       const message = (error as Error).message
       const failed = { startedAt: now, finishedAt: now, exitCode: 128, reason: 'StartError', message }
-      const ended = containers.save({ ...record, state: 'exited', ...failed, ...this.#pidOf(record) })
+      const ended = containers.save({ ...record, state: 'exited', ...failed, ...this.#processOf(record) })
       // Why it did not start is more than that something of it is left, which goes when it is removed.
       await this.#kind.clean(ended, true).catch(() => {})
       throw error
@@ -151,9 +159,10 @@ export class HeldContainers {
 
   /** One that was being started when the agent was killed: it runs, or it has ended. */
   async adopt(record: ContainerRecord): Promise<void> {
-    if (record.state !== 'created' || !record.shim) return
+    const shim = record.shim ?? readHolder(placesOf(this.#parts, record.id).shimFile)
+    if (record.state !== 'created' || !shim) return
     const startedAt = this.#parts.clock.now()
-    this.#parts.containers.save({ ...record, state: 'running', startedAt, ...this.#pidOf(record) })
+    this.#parts.containers.save({ ...record, state: 'running', startedAt, shim, ...this.#processOf(record) })
     await this.settle(record.id)
   }
 
@@ -177,6 +186,18 @@ export class HeldContainers {
     if (before !== undefined) this.#killAt.set(id, Math.min(before, performance.now() + timeoutMs))
   }
 
+  /** Stops or removes, at once and each in its turn, all containers of a pod. */
+  async endAll(podId: string, how: 'stop' | 'remove'): Promise<void> {
+    const { containers } = this.#parts
+    for (const { id } of containers.list().filter((one) => one.podId === podId)) {
+      this.hasten(id, 0)
+      await this.inTurn(id, async () => {
+        const record = containers.find(id)
+        if (record) await (how === 'stop' ? this.stop(record, 0) : this.remove(record))
+      })
+    }
+  }
+
   async remove(record: ContainerRecord): Promise<void> {
     await this.stop(record, 0)
     const { bundle, socket } = placesOf(this.#parts, record.id)
@@ -191,8 +212,11 @@ export class HeldContainers {
   /** Writes down what became of a container that ran; of one whose shim was killed, that it is gone too. */
   async settle(id: string): Promise<void> {
     const { containers, clock, bootId } = this.#parts
-    const record = containers.find(id)
-    if (record?.state !== 'running') return
+    const found = containers.find(id)
+    if (found?.state !== 'running') return
+    // One that was adopted before it ran has its first process by now.
+    const record = found.pid === undefined ? { ...found, ...this.#processOf(found) } : found
+    if (record.pid !== found.pid) containers.save(record)
     const exit = readExit(placesOf(this.#parts, id).exitFile)
     const isSameBoot = record.bootId === bootId
     if (!exit && isSameBoot && record.shim && isAlive(record.shim)) return
@@ -217,20 +241,16 @@ export class HeldContainers {
   }
 
   /** Looks after what runs, again and again. */
-  lookAfter(log: Log): { readonly close: () => void } {
+  lookAfter(): { readonly close: () => void } {
     const timer = setInterval(() => {
-      for (const { id } of this.#parts.containers.list()) {
-        this.settle(id).catch((error: unknown) =>
-          log.error({ err: error, id }, 'a container was not settled'),
-        )
-      }
+      for (const { id } of this.#parts.containers.list()) this.#settleOrSay(id)
     }, lookMs).unref()
     return { close: () => clearInterval(timer) }
   }
 
   /** Takes away folders of containers that nobody wrote down: their making was cut off. */
-  async removeLeft(log: Log): Promise<void> {
-    const { containers, snapshots, stateFolder } = this.#parts
+  async removeLeft(): Promise<void> {
+    const { containers, snapshots, stateFolder, log } = this.#parts
     const known = new Set(containers.list().map(({ id }) => id))
     const bundles = join(stateFolder, 'bundles')
     const left = new Set([...(await snapshots.list()), ...(existsSync(bundles) ? readdirSync(bundles) : [])])
@@ -242,11 +262,18 @@ export class HeldContainers {
     }
   }
 
+  /** It is looked again: a disk that is full, or a runtime that fails, is not to end the agent. */
+  #settleOrSay(id: string): void {
+    this.settle(id).catch((error: unknown) =>
+      this.#parts.log.error({ err: error, id }, 'a container was not settled'),
+    )
+  }
+
   /** What the file says that is written when a container runs. */
-  #pidOf({ id }: ContainerRecord): Pick<ContainerRecord, 'pid'> {
+  #processOf({ id }: ContainerRecord): Pick<ContainerRecord, 'pid' | 'pidStartTime'> {
     const { pidFile } = placesOf(this.#parts, id)
     const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0
-    return pid > 0 ? { pid } : {}
+    return pid > 0 ? { pid, pidStartTime: holderOf(pid).startTime } : {}
   }
 
   #reasonOf(record: ContainerRecord, exit: ExitRecord): string {
@@ -259,6 +286,12 @@ export class HeldContainers {
     try {
       await this.#kind.signal(record, stopSignal)
       return await this.#hasEnded(id, () => this.#killAt.get(id) ?? 0)
+    } catch (error) {
+      this.#parts.log.warn(
+        { err: error, id, stopSignal },
+        'a container cannot be asked to end, and is killed',
+      )
+      return false
     } finally {
       this.#killAt.delete(id)
     }

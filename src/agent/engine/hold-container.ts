@@ -1,9 +1,11 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { CriFailure } from '../cri/failures.ts'
+import { holderOf, type Holder } from './holder.ts'
 import { frame, FrameReader, frameTypes, type FrameType } from './shim/frames.ts'
 import type { ExitRecord, ShimJob, ShimStart } from './shim/job.ts'
 
@@ -11,12 +13,6 @@ const program = new URL('shim/shim.ts', import.meta.url).pathname
 /** Longer than a slow machine takes to start a sandbox. */
 const startMs = 60_000
 const answerMs = 5_000
-
-/** A shim that holds a container. */
-export interface Holder {
-  readonly pid: number
-  readonly startTime: string
-}
 
 export interface Held {
   readonly holder: Holder
@@ -49,52 +45,27 @@ export async function holdContainer(
     },
   })
   child.once('exit', exited)
-  const holder = { pid: child.pid ?? 0, startTime: startTimeOf(child.pid ?? 0) ?? '' }
-  began(holder)
-  const start = await firstLine(child.stdout)
+  const told = firstWord(child)
+  const holder = holderOf(child.pid ?? 0)
+  if (holder.pid > 0) began(holder)
+  const start = await told
   child.stdout.destroy()
   child.unref()
-  if (start && 'pid' in start) return { holder, pid: start.pid }
-  if (start === undefined) child.kill('SIGKILL')
-  const why = start?.failed ?? `the shim did not say within ${startMs} ms that it runs`
-  throw new CriFailure('FAILED_PRECONDITION', `the container does not start: ${why}`)
+  if ('pid' in start) return { holder, pid: start.pid }
+  child.kill('SIGKILL')
+  throw new CriFailure('FAILED_PRECONDITION', `the container does not start: ${start.failed}`)
 }
 
-function firstLine(output: NodeJS.ReadableStream): Promise<ShimStart | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), startMs)
-    const lines = createInterface({ input: output })
-    lines.once('line', (line) => {
-      clearTimeout(timer)
-      resolve(JSON.parse(line) as ShimStart)
-    })
-    lines.once('close', () => {
-      clearTimeout(timer)
-      resolve(undefined)
-    })
-  })
-}
-
-/** Whether the process is still that one, and not another with its number. */
-export function isAlive({ pid, startTime }: Holder): boolean {
-  if (startTime !== '') return startTimeOf(pid) === startTime
-  // Systems without proc(5) do not tell when it started: a process of that number has to do.
-  try {
-    return pid > 0 && process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
-
-/** proc(5), /proc/pid/stat: the 22nd field, in ticks since the machine started. A zombie is not alive. */
-export function startTimeOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
-  } catch {
-    return undefined
-  }
+function firstWord(child: ChildProcessByStdio<null, Readable, null>): Promise<ShimStart> {
+  const { promise, resolve } = Promise.withResolvers<ShimStart>()
+  const fail = (failed: string): void => resolve({ failed })
+  const timer = setTimeout(() => fail(`the shim did not say within ${startMs} ms that it runs`), startMs)
+  child.once('error', (error) => fail(`its shim does not start: ${error.message}`))
+  const lines = createInterface({ input: child.stdout })
+  lines.once('line', (line) => resolve(JSON.parse(line) as ShimStart))
+  // An error that it does not start at all comes later than that it says nothing.
+  lines.once('close', () => setImmediate(() => fail('its shim ended without a word')))
+  return promise.finally(() => clearTimeout(timer))
 }
 
 export function readExit(file: string): ExitRecord | undefined {

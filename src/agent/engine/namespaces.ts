@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync 
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { CriFailure } from '../cri/failures.ts'
-import { isAlive, type Holder } from './hold-container.ts'
+import { isAlive, type Holder } from './holder.ts'
 
 const run = promisify(execFile)
 

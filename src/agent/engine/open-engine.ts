@@ -12,7 +12,6 @@ import { Cni, usualCni, type CniOptions } from './cni.ts'
 import { engineHandlers } from './engine-handlers.ts'
 import { eventsOf } from './events.ts'
 import { placesOf, type EngineEvent, type EngineParts } from './engine-parts.ts'
-import { turnTaker } from './turn-taker.ts'
 import { streamingTarget } from './exec.ts'
 import { HeldContainers } from './held-containers.ts'
 import { LowLevelRuntime } from './low-level-runtime.ts'
@@ -60,12 +59,13 @@ export async function openEngine(options: EngineOptions): Promise<Backend> {
     namespaces: new PodNamespaces(join(runFolder, 'namespaces')),
     cni: new Cni({ ...usualCni, ...options.cni }),
     emit: (event) => listeners.forEach((listener) => listener(event)),
+    log,
   }
   const containerService = new HeldContainers(parts, runtimeContainers(parts))
   const podService = new Pods(parts, containerService)
-  await recover(parts, containerService, podService, log)
+  await recover(parts, containerService, podService)
   const streaming = await startStreamingServer({ target: streamingTarget(parts), log })
-  const look = containerService.lookAfter(log)
+  const look = containerService.lookAfter()
   const handlers = engineHandlers({
     ...parts,
     podService,
@@ -74,7 +74,7 @@ export async function openEngine(options: EngineOptions): Promise<Backend> {
     streaming,
     version: options.version,
     socketOf: (id) => placesOf(parts, id).socket,
-    inTurn: turnTaker(),
+    inTurn: containerService.inTurn,
   })
   return backendOf(name, { ...handlers, ...eventsOf(parts, listeners) }, async () => {
     look.close()
@@ -88,16 +88,20 @@ function bootId(): string {
   return [boot, process.env[holderVariable] ?? []].flat().join(' ')
 }
 
-async function recover(parts: EngineParts, containers: HeldContainers, pods: Pods, log: Log): Promise<void> {
+async function recover(parts: EngineParts, containers: HeldContainers, pods: Pods): Promise<void> {
+  // A network plugin that fails, or a runtime that is not there any more, must not keep the engine from opening.
+  const orSay = ({ id }: { readonly id: string }, work: () => Promise<void>): Promise<void> =>
+    work().catch((error: unknown) =>
+      parts.log.error({ err: error, id }, 'what was left was not put in order'),
+    )
   for (const record of parts.containers.list()) {
-    await containers.adopt(record)
-    await containers.settle(record.id)
-    // Made before the machine was restarted, and never started: what it stood on is gone.
-    if (record.state === 'created' && record.bootId !== parts.bootId) await containers.remove(record)
+    await orSay(record, async () => {
+      await containers.adopt(record)
+      await containers.settle(record.id)
+      // Made before the machine was restarted, and never started: what it stood on is gone.
+      if (record.state === 'created' && record.bootId !== parts.bootId) await containers.remove(record)
+    })
   }
-  // A network plugin that fails must not keep the engine from opening.
-  const orSay = (pod: PodRecord, work: () => Promise<void>): Promise<void> =>
-    work().catch((error: unknown) => log.error({ err: error, id: pod.id }, 'a pod was not taken down'))
   for (const pod of parts.pods.list()) {
     const isHalf = pod.state === 'stopped' && !parts.containers.list().some(({ podId }) => podId === pod.id)
     const isOld = pod.bootId !== parts.bootId && pod.state === 'ready'
@@ -111,5 +115,5 @@ async function recover(parts: EngineParts, containers: HeldContainers, pods: Pod
     // A stopped pod without containers may be one whose making was cut off: its namespaces are not to stay.
     else if (isHalf) await parts.namespaces.remove(pod.id)
   }
-  await containers.removeLeft(log)
+  await containers.removeLeft()
 }

@@ -71,9 +71,7 @@ export class Pods {
 
   /** Ends everything in it and gives its addresses back; may be called again. */
   async stop(record: PodRecord): Promise<void> {
-    for (const container of this.#parts.containers.list().filter(({ podId }) => podId === record.id)) {
-      await this.#containers.stop(container, 0)
-    }
+    await this.#containers.endAll(record.id, 'stop')
     await this.#takeDown(record)
     if (record.state === 'ready' || record.cni)
       this.#parts.pods.save({ ...record, state: 'stopped', cni: undefined })
@@ -81,9 +79,7 @@ export class Pods {
 
   async remove(record: PodRecord): Promise<void> {
     await this.stop(record)
-    for (const container of this.#parts.containers.list().filter(({ podId }) => podId === record.id)) {
-      await this.#containers.remove(container)
-    }
+    await this.#containers.endAll(record.id, 'remove')
     // A group that was given belongs to whoever gave it.
     if (!record.config.linux?.cgroupParent) removeGroups(join(cgroupPath(record, 'x'), '..'))
     rmSync(podFolder(this.#parts, record.id), { recursive: true, force: true })

@@ -1,10 +1,11 @@
 import { existsSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { ContainerConfig, LinuxContainerConfig, NamespaceOption } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { userNamespace } from '../rootless/user-namespace.ts'
 import { cgroupMode, readUsage, removeGroups } from './cgroups.ts'
-import { cgroupPath, getRuntime, placesOf, podFolder, type EngineParts } from './engine-parts.ts'
+import { cgroupPath, findRuntime, getRuntime, placesOf, podFolder, type EngineParts } from './engine-parts.ts'
 import type { ContainerKind } from './held-containers.ts'
 import { withImageVolumes } from './image-volumes.ts'
 import type { LowLevelRuntime } from './low-level-runtime.ts'
@@ -16,7 +17,9 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
   const { pods, snapshots } = parts
   const clean = async ({ id, podId }: ContainerRecord): Promise<void> => {
     const pod = pods.find(podId)
-    if (pod) await getRuntime(parts, pod.handler).remove(pod, id)
+    // Of a runtime that is not configured any more nobody can take away what it kept.
+    const runtime = pod && findRuntime(parts, pod.handler)
+    if (runtime) await runtime.remove(pod, id)
   }
   return {
     async prepare({ id, pod, config, image, bundle }, context) {
@@ -133,8 +136,16 @@ export function requireLimits(
   )
 }
 
-function stopSignalOf(config: ContainerConfig, ofImage: string | undefined): string {
-  const asked = config.stopSignal === 'RUNTIME_DEFAULT' ? (ofImage ?? '') : config.stopSignal
+/** As all runtimes know it: by its name, and signals for real time by their number (signal(7)). TERM for what is none. */
+export function stopSignalOf(
+  { stopSignal }: Pick<ContainerConfig, 'stopSignal'>,
+  ofImage: string | undefined,
+): string {
+  const asked = stopSignal === 'RUNTIME_DEFAULT' ? (ofImage ?? '') : stopSignal
   const name = asked.replace(/^SIG/, '').replace('RTMINPLUS', 'RTMIN+').replace('RTMAXMINUS', 'RTMAX-')
-  return /^[A-Z0-9+-]{1,12}$/.test(name) ? name : 'TERM'
+  const [, base, distance = '0'] = /^RT(MIN|MAX)(?:[+-](\d{1,2}))?$/.exec(name) ?? []
+  const number =
+    base === 'MIN' ? 34 + Number(distance) : base === 'MAX' ? 64 - Number(distance) : Number(name)
+  if (Number.isInteger(number)) return number >= 1 && number <= 64 ? String(number) : 'TERM'
+  return `SIG${name}` in constants.signals ? name : 'TERM'
 }

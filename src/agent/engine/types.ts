@@ -1,5 +1,6 @@
 import type { ContainerConfig, PodSandboxConfig } from '../cri/cri-types.ts'
 import type { ContainerUser } from './find-user.ts'
+import type { Holder } from './holder.ts'
 
 /** What kind of low-level runtime a program is: they take the same commands with small differences. */
 export type RuntimeKind = 'runc' | 'crun' | 'runsc' | 'youki' | 'kata'
@@ -44,9 +45,10 @@ export interface ContainerRecord {
   readonly user?: ContainerUser | undefined
   readonly createdAt: number
   readonly startedAt?: number
-  /** The shim, with the time of its start so that another process of the same number is not taken for it. */
-  readonly shim?: { readonly pid: number; readonly startTime: string } | undefined
+  readonly shim?: Holder | undefined
+  /** Its first process. */
   readonly pid?: number
+  readonly pidStartTime?: string
   readonly bootId: string
   readonly state: 'created' | 'running' | 'exited'
   readonly finishedAt?: number

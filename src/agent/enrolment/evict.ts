@@ -3,6 +3,8 @@ import { encode } from '../cri/protocol.ts'
 import type { ReportParts, RunningHere } from './report-node.ts'
 
 const graceSeconds = 30
+/** With what a runtime needs to kill it. */
+const stopMs = (graceSeconds + 30) * 1_000
 
 /**
  * What the server's policy wants off the node now, whatever it wanted when the image was cleared. What glass was broken
@@ -19,34 +21,40 @@ export function findEvictable(
   )
 }
 
+type EvictParts = Pick<ReportParts, 'backend' | 'clearance' | 'clock' | 'log'>
+
 /**
  * Stops one container, asked first and killed after its grace. One each report and no more: a service of several
  * replicas has time to come up elsewhere, and whoever drains the node is not overtaken. The kubelet cannot start it
- * again, as its image is refused. Never throws.
+ * again, as its image is refused. One that cannot be stopped holds up no other. Never throws.
  */
-export async function evictOne(
-  { backend, clearance, clock, log }: Pick<ReportParts, 'backend' | 'clearance' | 'clock' | 'log'>,
-  evictable: readonly RunningHere[],
-): Promise<void> {
-  const [first] = evictable
-  if (!first) return
-  const { report } = first
-  const image = `${first.image.name}@${first.image.digest}`
-  log.warn(
-    { pod: report.pod, image, left: evictable.length - 1 },
-    'a container is stopped as its image is no longer cleared',
-  )
-  clearance.journal.append('evicted', clock.now(), { image, pod: report.pod, container: report.container })
+export async function evictOne(parts: EvictParts, evictable: readonly RunningHere[]): Promise<void> {
+  const deadline = performance.now() + stopMs
+  const from = Math.floor(Math.random() * evictable.length)
+  for (const one of [...evictable.slice(from), ...evictable.slice(0, from)]) {
+    if ((await isEvicted(parts, one)) || performance.now() >= deadline) return
+  }
+}
+
+async function isEvicted(
+  { backend, clearance, clock, log }: EvictParts,
+  { report: { pod, container }, image: { name, digest } }: RunningHere,
+): Promise<boolean> {
+  const image = `${name}@${digest}`
+  log.warn({ pod, container, image }, 'a container is stopped as its image is no longer cleared')
   try {
     await backend.call(
       'StopContainer',
-      encode('StopContainerRequest', { containerId: report.container, timeout: graceSeconds }),
-      { signal: AbortSignal.timeout((graceSeconds + 30) * 1_000) },
+      encode('StopContainerRequest', { containerId: container, timeout: graceSeconds }),
+      { signal: AbortSignal.timeout(stopMs) },
     )
+    clearance.journal.append('evicted', clock.now(), { image, pod, container })
+    return true
   } catch (error) {
     log.error(
-      { pod: report.pod, image, why: (error as Error).message },
+      { pod, container, image, why: (error as Error).message },
       'it could not be stopped; the next report tries again',
     )
+    return false
   }
 }

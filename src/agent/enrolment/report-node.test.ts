@@ -11,6 +11,7 @@ import { NodeJournal } from '../clearance/node-journal.ts'
 import { Clearance } from '../clearance/open-clearance.ts'
 import type { Cleared } from '../clearance/types.ts'
 import { backendOf } from '../cri/backend.ts'
+import { CriFailure } from '../cri/failures.ts'
 import type { KnownRuntimes } from '../runtimes/known-reports.ts'
 import { reportOnce, type ReportParts } from './report-node.ts'
 import type { ServerLink } from './server-link.ts'
@@ -83,6 +84,7 @@ function parts(): ReportParts {
         return { image: repoDigests ? { id: `id of ${image?.image}`, repoDigests } : null }
       },
       async StopContainer({ containerId }) {
+        if (containerId.startsWith('stubborn')) throw new CriFailure('INTERNAL', 'it does not end')
         stopped.push(containerId)
         return {}
       },
@@ -156,4 +158,21 @@ test('what was made past the agent is stopped when its image is withdrawn, and l
   withdrawn = [{ repository: 'prod/other', digest, reasons: ['quarantined'], action: 'evict' }]
   await told()
   assert.deepEqual(stopped, ['c2'])
+})
+
+test('one that cannot be stopped holds up no other, and only what was stopped is written down', async () => {
+  running = ['stubborn-1', 'c2', 'stubborn-3'].map((one) => ({ id: one, imageId: 'pulled' }))
+  withdrawn = [{ repository: 'prod/other', digest, reasons: ['quarantined'], action: 'evict' }]
+  for (let round = 1; round <= 5; round++) {
+    await told()
+    assert.deepEqual(
+      stopped,
+      Array.from({ length: round }, () => 'c2'),
+    )
+  }
+  const { journal } = parts().clearance
+  assert.deepEqual(
+    journal.after(0, 100).map(({ kind, container }) => [kind, container]),
+    Array.from({ length: 5 }, () => ['evicted', 'c2']),
+  )
 })

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Log } from '../../kernel/log.ts'
 import { placesOf } from '../agent-places.ts'
-import { isAlive, startTimeOf, type Holder } from '../engine/hold-container.ts'
+import { requireUnserved } from '../cri/serve-cri.ts'
+import { holderOf, isAlive, readHolder, type Holder } from '../engine/holder.ts'
 import { Records } from '../engine/records.ts'
-import type { ContainerRecord } from '../engine/types.ts'
+import type { ContainerRecord, PodRecord } from '../engine/types.ts'
 import { writeWhole } from '../enrolment/server-link.ts'
 import { readNodeConfig } from '../read-node.ts'
 import { findBackends } from '../runtimes/find-backends.ts'
@@ -27,26 +28,26 @@ export async function enterNamespaces(configPath: string, log: Log): Promise<voi
   const engines = findBackends(config).filter(({ kind }) => kind === 'engine')
   const hasRuntime = engines.some((one) => one.kind === 'engine' && findRuntimes(one.runtimes).length > 0)
   if (!hasRuntime) return
-  const { state } = placesOf(config)
+  const { state, socket } = placesOf(config)
+  await requireUnserved(socket)
   mkdirSync(state, { recursive: true, mode: 0o700 })
   const file = join(state, 'namespaces.json')
-  let holder = readHolder(file)
-  const held = findHeld(state, engines)
-  if (!holder || !isAlive(holder) || held.length === 0) {
-    // Where nothing runs, new ones have what the account was given since.
-    if (holder && isAlive(holder)) process.kill(holder.pid, 'SIGKILL')
-    held.forEach(killLeft)
+  let holder = readLiving(file)
+  if (!holder || !isNeeded(holder, state, engines)) {
+    // Where there are no pods, new ones have what the account was given since.
+    if (holder) process.kill(holder.pid, 'SIGKILL')
+    findHeld(state, engines).forEach(killLeft)
     const why = whyNot()
     if (why !== undefined) {
       log.warn({ why }, 'the engine runs nothing without root here; modules of Wasm run all the same')
       return
     }
     holder = await startHolder()
-    writeWhole(file, JSON.stringify(holder), 0o600)
+    writeWhole(file, JSON.stringify({ ...holder, boot: bootId() }), 0o600)
   }
   const enter = ['--user', '--mount', '--preserve-credentials', '--target', String(holder.pid)]
   const there = ['sh', '-c', 'cd "$1" && shift && exec "$@"', 'sh', process.cwd()]
-  goOn(['nsenter', ...enter, ...there], `${holder.pid} ${holder.startTime}`)
+  goOn(['nsenter', ...enter, ...there], nameOf(holder))
 }
 
 /** As above for what is over soon, in namespaces that end with it. */
@@ -66,12 +67,20 @@ function goOn(by: readonly string[], holder: string): void {
   process.execve?.('/usr/bin/env', ['env', ...by, ...itself], { ...process.env, [holderVariable]: holder })
 }
 
-function readHolder(file: string): Holder | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Holder
-  } catch {
-    return undefined
-  }
+/** Numbers and times of processes begin again with the machine. */
+function readLiving(file: string): Holder | undefined {
+  const holder = readHolder(file)
+  if (!holder || !isAlive(holder)) return undefined
+  const { boot } = JSON.parse(readFileSync(file, 'utf8')) as { readonly boot?: string }
+  return boot === bootId() ? holder : undefined
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
+
+function nameOf({ pid, startTime }: Holder): string {
+  return `${pid} ${startTime}`
 }
 
 /** Why no namespaces can be made, with the remedy; undefined when they can. */
@@ -110,8 +119,13 @@ async function startHolder(): Promise<Holder> {
   child.removeAllListeners('exit')
   child.stdout.destroy()
   child.unref()
-  const pid = child.pid as number
-  return { pid, startTime: startTimeOf(pid) ?? '' }
+  return holderOf(child.pid as number)
+}
+
+/** Pods stand on namespaces, also when nothing runs in them. */
+function isNeeded(holder: Holder, state: string, engines: readonly { readonly name: string }[]): boolean {
+  const pods = engines.flatMap(({ name }) => new Records<PodRecord>(join(state, name, 'pods'), 'pod').list())
+  return pods.some((pod) => pod.state === 'ready' && pod.bootId.endsWith(` ${nameOf(holder)}`))
 }
 
 /** Containers that still run, as the processes that hold them do. */
@@ -122,10 +136,10 @@ function findHeld(state: string, engines: readonly { readonly name: string }[]):
 }
 
 /** Containers whose namespaces nobody holds any more cannot be reached from new ones, so they end here. */
-function killLeft({ pid, shim }: ContainerRecord): void {
-  for (const one of [pid, shim?.pid]) {
+function killLeft({ pid = 0, pidStartTime = '', shim }: ContainerRecord): void {
+  for (const one of [{ pid, startTime: pidStartTime }, shim]) {
     try {
-      if (one) process.kill(one, 'SIGKILL')
+      if (one && isAlive(one)) process.kill(one.pid, 'SIGKILL')
     } catch {
       // It has ended by itself.
     }

@@ -27,6 +27,13 @@ export function userNamespace(path = '/proc/self/uid_map'): UserNamespace | unde
   return ids >= allIds ? undefined : { ids }
 }
 
+/** Which ids of the machine those of images are here; empty in the machine's own namespace. */
+export function idMapping(): string {
+  if (!userNamespace()) return ''
+  const read = (kind: 'uid' | 'gid'): string => readFileSync(`/proc/self/${kind}_map`, 'utf8')
+  return `${read('uid')}${read('gid')}`.replace(/\s+/g, ' ')
+}
+
 /** Whether files can be given to whoever an image says. */
 export function canGiveFiles(): boolean {
   return process.getuid?.() === 0 && (userNamespace()?.ids ?? allIds) > 1

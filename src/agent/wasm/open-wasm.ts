@@ -18,7 +18,6 @@ import { HeldContainers } from '../engine/held-containers.ts'
 import { usesImage } from '../engine/image-volumes.ts'
 import { processUsage } from '../engine/process-usage.ts'
 import { Records } from '../engine/records.ts'
-import { turnTaker } from '../engine/turn-taker.ts'
 import type { ContainerRecord, PodRecord } from '../engine/types.ts'
 import { startStreamingServer } from '../streaming/start-streaming-server.ts'
 import type { StreamingTarget } from '../streaming/types.ts'
@@ -60,15 +59,20 @@ export async function openWasm(options: WasmOptions): Promise<Backend> {
     programs: new Map(findWasmPrograms().map((one) => [one.handler, one])),
     memoryBytes: options.memoryBytes ?? defaultMemoryBytes,
     emit: (event) => listeners.forEach((listener) => listener(event)),
+    log,
   }
   const containerService = new HeldContainers(parts, wasmContainers(parts))
   for (const record of parts.containers.list()) {
-    await containerService.adopt(record)
-    await containerService.settle(record.id)
+    try {
+      await containerService.adopt(record)
+      await containerService.settle(record.id)
+    } catch (error) {
+      log.error({ err: error, id: record.id }, 'what was left was not put in order')
+    }
   }
-  await containerService.removeLeft(log)
+  await containerService.removeLeft()
   const streaming = await startStreamingServer({ target: targetOf(parts), log })
-  const look = containerService.lookAfter(log)
+  const look = containerService.lookAfter()
   const lifecycle = {
     pods: parts.pods,
     containers: parts.containers,
@@ -77,7 +81,7 @@ export async function openWasm(options: WasmOptions): Promise<Backend> {
     update: refuseUpdate,
     streaming,
     socketOf: (id: string) => placesOf(parts, id).socket,
-    inTurn: turnTaker(),
+    inTurn: containerService.inTurn,
   }
   const handlers: CriHandlers = {
     ...imageHandlers({
@@ -113,10 +117,9 @@ function bootId(): string {
 }
 
 /** Pods are records: a module has no namespaces that could be shared. */
-function podServiceOf({ pods, containers, clock, bootId }: WasmParts, service: HeldContainers) {
-  const own = (pod: PodRecord) => containers.list().filter(({ podId }) => podId === pod.id)
+function podServiceOf({ pods, clock, bootId }: WasmParts, service: HeldContainers) {
   const stop = async (pod: PodRecord): Promise<void> => {
-    for (const one of own(pod)) await service.stop(one, 0)
+    await service.endAll(pod.id, 'stop')
     if (pod.state === 'ready') pods.save({ ...pod, state: 'stopped' })
   }
   return {
@@ -136,7 +139,7 @@ function podServiceOf({ pods, containers, clock, bootId }: WasmParts, service: H
     stop,
     async remove(pod: PodRecord): Promise<void> {
       await stop(pod)
-      for (const one of own(pod)) await service.remove(one)
+      await service.endAll(pod.id, 'remove')
       pods.remove(pod.id)
     },
   }

@@ -5,7 +5,8 @@ import { CriFailure } from '../cri/failures.ts'
 import { placesOf } from '../engine/engine-parts.ts'
 import type { ContainerKind } from '../engine/held-containers.ts'
 import { withImageVolumes } from '../engine/image-volumes.ts'
-import type { PodRecord } from '../engine/types.ts'
+import { isAlive } from '../engine/holder.ts'
+import type { ContainerRecord, PodRecord } from '../engine/types.ts'
 import { findModule, type FoundModule } from './find-module.ts'
 import { moduleCommand } from './module-command.ts'
 import { openFolders } from './open-folders.ts'
@@ -53,13 +54,13 @@ export function wasmContainers(parts: WasmParts): ContainerKind {
         isDirect: true,
       }
     },
-    async signal({ pid }, signal) {
-      kill(pid, `SIG${signal}` as NodeJS.Signals)
+    async signal(record, signal) {
+      kill(record, `SIG${signal}` as NodeJS.Signals)
     },
     reasonOf: () => undefined,
-    async clean({ pid }, isLost) {
+    async clean(record, isLost) {
       // What nobody holds any more is not to run on by itself.
-      if (isLost) kill(pid, 'SIGKILL')
+      if (isLost) kill(record, 'SIGKILL')
     },
     async release() {
       // It was a process and its files.
@@ -94,10 +95,10 @@ function getProgram({ programs }: WasmParts, { handler }: PodRecord): WasmProgra
   )
 }
 
-function kill(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (!pid) return
+/** Its process, and not another that has its number by now. */
+function kill({ pid = 0, pidStartTime = '' }: ContainerRecord, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, signal)
+    if (isAlive({ pid, startTime: pidStartTime })) process.kill(pid, signal)
   } catch {
     // It has ended.
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -248,6 +249,25 @@ for (const [about, bytes, message] of [
     await assert.rejects(create(artifactOf(bytes)), { code: 'FAILED_PRECONDITION', message })
   })
 }
+
+test('a process that has the number of a lost module is left alone', async () => {
+  const { podSandboxId, containerId } = await start(artifactOf(loopModule.bytes))
+  await wasm.close()
+  const file = join(folder, 'state/containers', `${containerId}.json`)
+  const record = JSON.parse(readFileSync(file, 'utf8')) as { pid: number; shim: { pid: number } }
+  for (const pid of [record.shim.pid, record.pid]) process.kill(pid, 'SIGKILL')
+  const innocent = spawn('sleep', ['100'])
+  try {
+    writeFileSync(file, JSON.stringify({ ...record, pid: innocent.pid }))
+    wasm = await open()
+    assert.match((await ended(containerId)).message, /was killed/)
+    await call('RemovePodSandbox', { podSandboxId })
+    assert.deepEqual([innocent.exitCode, innocent.signalCode], [null, null])
+    process.kill(innocent.pid ?? 0, 0)
+  } finally {
+    innocent.kill()
+  }
+})
 
 test('two artifacts that share a config are two images, whatever was pulled last', async () => {
   for (const shared of [{}, { os: 'wasip1', rootfs: { type: 'layers', diff_ids: [digestOf('any')] } }]) {

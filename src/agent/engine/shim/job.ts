@@ -17,6 +17,8 @@ export interface ShimJob {
   /** It is killed when it runs longer. */
   readonly timeoutMs?: number | undefined
   readonly socket: string
+  /** Where it writes, before anything else, which process it is. */
+  readonly shimFile: string
   readonly exitFile: string
 }
 

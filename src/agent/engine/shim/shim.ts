@@ -7,6 +7,7 @@ import { readFileSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { CriLog } from '../../logs/cri-log.ts'
+import { holderOf } from '../holder.ts'
 import { frame, FrameReader, frameTypes } from './frames.ts'
 import type { ExitRecord, ShimJob, ShimStart } from './job.ts'
 
@@ -19,14 +20,19 @@ const keepMs = 500
 
 interface Held {
   readonly pid: number
-  readonly write: (bytes: Buffer) => void
+  /** False when no more is to be written for now. */
+  readonly write: (bytes: Buffer) => boolean
   readonly endInput: () => void
   readonly resize: (columns: number, rows: number) => void
 }
 
 const job = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as ShimJob
+// An agent that was killed before it could write this down finds it here.
+writeFileSync(job.shimFile, JSON.stringify(holderOf(process.pid)), { flush: true })
 /** Those that asked for the streams of the container. */
 const attached = new Set<Socket>()
+/** Those that wrote faster than the container reads. */
+const paused = new Set<Socket>()
 let isStarted = job.isDirect ?? false
 let hasTold = false
 /** What an interactive container says before its first client is there is kept for it. */
@@ -74,6 +80,10 @@ function holdPipes(): Held {
     stdio: [job.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   })
   child.stdin?.on('error', () => {})
+  child.stdin?.on('drain', () => {
+    for (const client of paused) client.resume()
+    paused.clear()
+  })
   if (job.timeoutMs !== undefined) setTimeout(() => expire(child), job.timeoutMs)
   child.stdout?.on('data', (chunk: Buffer) => take('stdout', chunk))
   child.stderr?.on('data', (chunk: Buffer) => take('stderr', chunk))
@@ -88,7 +98,7 @@ function holdPipes(): Held {
   })
   return {
     pid: child.pid ?? 0,
-    write: (bytes) => void child.stdin?.write(bytes),
+    write: (bytes) => child.stdin?.write(bytes) ?? true,
     endInput: () => child.stdin?.end(),
     resize: () => {},
   }
@@ -107,7 +117,10 @@ async function holdTerminal(): Promise<Held> {
   terminal.onExit(({ exitCode, signal }) => end(signal ? 128 + signal : exitCode))
   return {
     pid: terminal.pid,
-    write: (bytes) => terminal.write(bytes as unknown as string),
+    write(bytes) {
+      terminal.write(bytes as unknown as string)
+      return true
+    },
     endInput: () => terminal.write('\u0004'),
     resize: (columns, rows) => terminal.resize(columns, rows),
   }
@@ -154,7 +167,8 @@ function attach(client: Socket): void {
 
 function obey(client: Socket, { type, content }: { readonly type: number; readonly content: Buffer }): void {
   if (type === frameTypes.attach) attach(client)
-  if (type === frameTypes.stdin) held.write(content)
+  // A container that reads slowly slows down whoever writes to it.
+  if (type === frameTypes.stdin && !held.write(content)) paused.add(client.pause())
   if (type === frameTypes.stdinEnd) held.endInput()
   if (type === frameTypes.resize) {
     const { columns, rows } = JSON.parse(content.toString()) as { columns: number; rows: number }
