@@ -121,6 +121,15 @@ describe('the engine of an account without root', { skip }, () => {
     assert.equal((await pratique('run', '--rm', '--network', 'host', image, 'true')).code, 0)
   })
 
+  test('a second agent is refused, and takes nothing from the first', async () => {
+    const before = holder()
+    const second = await pratique('node', 'serve', '--config', lab.configPath)
+    assert.notEqual(second.code, 0)
+    assert.match(second.stderr, /serves \S+ already/)
+    assert.equal(holder(), before)
+    assert.equal((await run(image, 'true')).code, 0)
+  })
+
   test('the agent is killed and comes back to what runs', async () => {
     const { code, stderr } = await pratique(
       'run',

@@ -31,6 +31,6 @@ export function refuseUnmapped(
   if (uid < ids && gid < ids) return
   throw new CriFailure(
     'FAILED_PRECONDITION',
-    `the container is to run as ${uid}:${gid}, and the account of the agent has ${ids === 1 ? 'no subordinate ids' : `${ids} ids`}: give it some (usermod --add-subuids 100000-165535 --add-subgids 100000-165535, and the package uidmap), end its containers and start the agent anew; or run the container as root, who is the account itself`,
+    `the container is to run as ${uid}:${gid}, and the account of the agent has ${ids === 1 ? 'no subordinate ids' : `${ids} ids`}: give it some (usermod --add-subuids 100000-165535 --add-subgids 100000-165535, and the package uidmap), remove its containers (pratique rm) and start the agent anew; or run the container as root, who is the account itself`,
   )
 }
