@@ -241,7 +241,19 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
     failureStatuses,
     identifyCaller: identity.identifyCaller,
   })
-  await describeApi(app, version)
+  await describeApi(app, {
+    title: 'Pratique',
+    version,
+    description:
+      'The API beside the registry. `/v2/` follows the OCI distribution specification, `/extensions/v2/` is the ' +
+      'signature extension of containers/image, `/node/v1/` is for nodes at a port of their own and describes itself ' +
+      'there, and none is repeated here. Errors are `application/problem+json` (RFC 9457) with a `code`.',
+    path: '/api/v1/openapi.json',
+    securitySchemes: {
+      basic: { type: 'http', scheme: 'basic' },
+      token: { type: 'http', scheme: 'bearer' },
+    },
+  })
   healthRoutes(app, { findFaults: () => findFaults(database) })
   metricsRoutes(app, {
     requireReader: ({ caller }) => identity.requireAdministrator(caller),
@@ -303,7 +315,14 @@ export async function compose(settings: Settings, clock: Clock, log: Log): Promi
     start: () => runner.start(),
     async listenToNodes(listen) {
       const names = settings.nodeHostNames
-      nodeListener = await startNodeListener({ ...nodeParts, log, failureStatuses, listen, names })
+      nodeListener = await startNodeListener({
+        ...nodeParts,
+        log,
+        failureStatuses,
+        listen,
+        names,
+        version,
+      })
       return nodeListener.port
     },
     async stop() {

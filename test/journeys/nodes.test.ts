@@ -110,6 +110,13 @@ describe('nodes that enrol', () => {
         body: JSON.stringify(report),
       })
       assert.equal(answer.status, 401)
+      const described = await fetch(new URL('/node/v1/openapi.json', nodesUrl))
+      const { openapi, paths } = (await described.json()) as { openapi: string; paths: object }
+      assert.match(openapi, /^3\.1/)
+      assert.deepEqual(
+        Object.keys(paths).toSorted(),
+        ['enrol', 'renew', 'report', 'trust'].map((one) => `/node/v1/${one}`),
+      )
     } finally {
       delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
     }

@@ -2,7 +2,7 @@ import type { Server } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
-import { buildServer } from '../../http/index.ts'
+import { buildServer, describeApi } from '../../http/index.ts'
 import type { FailureStatuses } from '../../kernel/failure.ts'
 import type { Log } from '../../kernel/log.ts'
 import { bundleMediaType } from '../../signing/index.ts'
@@ -19,6 +19,7 @@ export interface NodeListenerParts extends NodeParts, IssueParts {
   readonly listen: { readonly host: string; readonly port: number }
   /** Names and addresses by which nodes reach it. */
   readonly names: readonly string[]
+  readonly version: string
 }
 
 /** The port of the nodes: mutual TLS with certificates of the server's own authority. */
@@ -35,6 +36,14 @@ export async function startNodeListener(parts: NodeListenerParts): Promise<NodeL
     // Who is calling is told by the certificate, and looked up by the routes that need it.
     identifyCaller: async () => null,
     https: { ...context, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+  })
+  await describeApi(app, {
+    title: 'Pratique for nodes',
+    version: parts.version,
+    description:
+      'How nodes enrol, report and fetch their trust. Errors are `application/problem+json` (RFC 9457) with a `code`.',
+    path: '/node/v1/openapi.json',
+    securitySchemes: { node: { type: 'mutualTLS' } },
   })
   nodePortRoutes(app, parts)
   await app.listen(parts.listen)
@@ -72,25 +81,52 @@ async function secureContext(parts: NodeListenerParts) {
   }
 }
 
+const about = (operationId: string, summary: string) => ({ operationId, summary, tags: ['runtime'] })
+
 function nodePortRoutes(app: FastifyInstance, parts: NodeListenerParts): void {
   app.post<{ Body: Static<typeof EnrolRequest> }>(
     '/node/v1/enrol',
-    { schema: { body: EnrolRequest, response: { 200: NodeCertificate } } },
+    {
+      schema: {
+        ...about('enrolNode', 'Certify the key of a node that has a token'),
+        security: [],
+        body: EnrolRequest,
+        response: { 200: NodeCertificate },
+      },
+    },
     async ({ body }) => enrolNode(parts, body),
   )
   app.post<{ Body: Static<typeof RenewRequest> }>(
     '/node/v1/renew',
-    { schema: { body: RenewRequest, response: { 200: NodeCertificate } } },
+    {
+      schema: {
+        ...about('renewNode', 'Certify another key of a node that has a certificate'),
+        body: RenewRequest,
+        response: { 200: NodeCertificate },
+      },
+    },
     async (request) => renewNode(parts, await nodeOf(parts, request), request.body.request),
   )
   app.post<{ Body: NodeReport }>(
     '/node/v1/report',
-    { bodyLimit: 4 * 1024 * 1024, schema: { body: NodeReport, response: { 200: NodeAnswer } } },
+    {
+      bodyLimit: 4 * 1024 * 1024,
+      schema: {
+        ...about('reportNode', 'Tell what runs, and hear what is withdrawn'),
+        body: NodeReport,
+        response: { 200: NodeAnswer },
+      },
+    },
     async (request) => receiveReport(parts, await nodeOf(parts, request), request.body),
   )
   app.get<{ Querystring: TrustQuery }>(
     '/node/v1/trust',
-    { schema: { querystring: TrustQuery } },
+    {
+      schema: {
+        ...about('fetchNodeTrust', 'Whom and what this node is to trust, signed: a Sigstore bundle'),
+        querystring: TrustQuery,
+      },
+    },
     async (request, reply) => {
       await nodeOf(parts, request)
       return reply.type(bundleMediaType).send(await issueTrust(parts, request.query))
