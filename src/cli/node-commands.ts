@@ -7,6 +7,7 @@ import { trustPath } from '../runtime/wire.ts'
 import { basic, Client, CommandError, exitCodes, withQuery } from './client.ts'
 import type { Context } from './commands.ts'
 import { breakGlassCommand } from './break-glass-command.ts'
+import { networkCommand } from './containers/network-command.ts'
 import { unitCommand } from './containers/unit-command.ts'
 import { enrolCommands } from './fleet-commands.ts'
 import { colour, print, printJson, wrap } from './print.ts'
@@ -23,6 +24,7 @@ export function nodeCommands(program: Command, context: Context): void {
   enrolCommands(node, context)
   breakGlassCommand(node, context)
   unitCommand(node)
+  networkCommand(node)
   doctorCommand(program, context)
 }
 

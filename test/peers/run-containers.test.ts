@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { NodeLab } from '../fixtures/node-lab.ts'
 import { runToEnd, type Ran } from '../fixtures/start-product.ts'
 import { join } from 'node:path'
 import { findPeers, rootSkip } from './peer.ts'
 
-const { skip: missing } = findPeers('runc', 'runsc', 'busybox')
+const { skip: missing } = findPeers('runc', 'runsc', 'busybox', 'iptables')
 const skip = missing || rootSkip()
 const program = join(import.meta.dirname, '../../bin/pratique')
 
@@ -81,6 +87,55 @@ describe('containers without Kubernetes, by the command line', { skip }, () => {
     assert.equal((await pratique('rm', 'web')).stdout, 'web\n')
   })
 
+  test('in the network that the command line writes, ports are published and the outside is reached', async () => {
+    mkdirSync(join(lab.folder, 'cni'), { recursive: true })
+    const conflist = join(lab.folder, 'cni/50-pratique.conflist')
+    const written = await pratique('node', 'network', '--subnet', '10.215.0.0/24', '--out', conflist)
+    assert.equal(written.code, 0, written.stderr)
+    const taken = await pratique('node', 'network', '--subnet', '127.0.0.0/8')
+    assert.equal(taken.code, 2)
+    assert.match(taken.stderr, /addresses of lo/)
+    const port = await freePort()
+    const serve = 'mkdir /www; echo from inside > /www/index.html; busybox httpd -f -p 80 -h /www'
+    const begun = await pratique(
+      'run',
+      '-d',
+      '--name',
+      'served',
+      '-p',
+      `${port}:80`,
+      image,
+      'sh',
+      '-c',
+      serve,
+    )
+    assert.equal(begun.code, 0, begun.stderr)
+    try {
+      let answer = ''
+      for (let left = 50; left > 0 && answer === ''; left--) {
+        answer = await fetch(`http://127.0.0.1:${port}/`).then(
+          (one) => one.text(),
+          () => '',
+        )
+        if (answer === '') await pause(100)
+      }
+      assert.equal(answer, 'from inside\n')
+      const outside = createServer((socket) => socket.end(socket.remoteAddress ?? '')).listen(0, '0.0.0.0')
+      await once(outside, 'listening')
+      const own = Object.values(networkInterfaces())
+        .flat()
+        .find((one) => one?.family === 'IPv4' && !one.internal)?.address
+      const { port: outsidePort } = outside.address() as AddressInfo
+      const script = `busybox nc ${own} ${outsidePort} </dev/null`
+      const ran = await pratique('run', '--rm', image, 'sh', '-c', script)
+      outside.close()
+      assert.match(ran.stdout, /^(::ffff:)?10\.215\.0\.\d+$/, ran.stderr)
+    } finally {
+      await pratique('rm', '--force', 'served')
+      spawnSync('ip', ['link', 'delete', 'pratique0'])
+    }
+  })
+
   test('what ends before its terminal is there is shown from its log, with its exit code', async () => {
     for (let round = 0; round < 3; round++) {
       const ran = await pratique(
@@ -119,3 +174,12 @@ describe('containers without Kubernetes, by the command line', { skip }, () => {
     )
   })
 })
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -164,7 +164,7 @@ function checkNetwork(machine: Machine, report: Report, config: NodeConfig | und
     return report.unknown(
       'cni',
       `no network is configured in ${folder}: pods have that of the node, or none`,
-      'Install a network plugin of Kubernetes, or write a conflist of CNI.',
+      'Install a network plugin of Kubernetes; where there is no cluster: pratique node network.',
     )
   }
   const plugins = usualCni.pluginFolders.flatMap((one) => listNames(machine, one))

@@ -302,7 +302,7 @@ function runtimeHandlers({ runtimes, cni, version }: HandlerParts): CriHandlers 
                 ? {}
                 : {
                     reason: 'NetworkPluginNotReady',
-                    message: 'there is no CNI configuration in /etc/cni/net.d',
+                    message: 'there is no CNI configuration in /etc/cni/net.d; see pratique node network',
                   }),
             },
           ],

@@ -98,7 +98,7 @@ export class Pods {
     if (this.#parts.cni.findConfig() !== undefined) return 'cni'
     throw new CriFailure(
       'FAILED_PRECONDITION',
-      `no network is set up for pods on this node: put a CNI configuration into /etc/cni/net.d, or give the pod the network of the node, or none (annotation ${networkAnnotation}: none)`,
+      `no network is set up for pods on this node: write one (pratique node network --out /etc/cni/net.d/50-pratique.conflist), or give the pod the network of the node, or none (annotation ${networkAnnotation}: none)`,
     )
   }
 
