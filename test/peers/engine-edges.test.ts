@@ -185,7 +185,11 @@ describe('the edges of the embedded engine', { skip }, () => {
       const { containers } = await call('ListContainers', { filter: { podSandboxId } })
       return containers.every(({ state }) => state === 'CONTAINER_EXITED')
     })
-    await assert.rejects(startIn(podSandboxId), { code: 'FAILED_PRECONDITION', message: /the pod anew/ })
+    await assert.rejects(startIn(podSandboxId), { code: 'FAILED_PRECONDITION' })
+    await until('a pod in which nothing can run is told as ready', async () => {
+      const { status } = await call('PodSandboxStatus', { podSandboxId })
+      return status?.state === 'SANDBOX_NOTREADY'
+    })
     await remove(podSandboxId)
     const next = await makePod({ linux })
     await startIn(next)

@@ -68,12 +68,17 @@ export class PodNamespaces {
     const making = this.#making.get(podId) ?? this.#makeProcesses(podId)
     this.#making.set(podId, making)
     await making.finally(() => this.#making.delete(podId))
-    const first = this.#firstProcess(podId)
-    if (first && isAlive(first)) return this.path(podId, 'pid')
+    if (!this.hasEnded(podId)) return this.path(podId, 'pid')
     throw new CriFailure(
       'FAILED_PRECONDITION',
       'the process that held the processes of this pod was killed; make the pod anew',
     )
+  }
+
+  /** The first process of what containers share was killed, and with it all others: nothing more runs in this pod. */
+  hasEnded(podId: string): boolean {
+    const first = this.#firstProcess(podId)
+    return first !== undefined && !isAlive(first)
   }
 
   async #makeProcesses(podId: string): Promise<void> {

@@ -65,7 +65,7 @@ export async function openEngine(options: EngineOptions): Promise<Backend> {
   const podService = new Pods(parts, containerService)
   await recover(parts, containerService, podService)
   const streaming = await startStreamingServer({ target: streamingTarget(parts), log })
-  const look = containerService.lookAfter()
+  const looks = [containerService.lookAfter(), podService.lookAfter()]
   const handlers = engineHandlers({
     ...parts,
     podService,
@@ -77,7 +77,7 @@ export async function openEngine(options: EngineOptions): Promise<Backend> {
     inTurn: containerService.inTurn,
   })
   return backendOf(name, { ...handlers, ...eventsOf(parts, listeners) }, async () => {
-    look.close()
+    looks.forEach((look) => look.close())
     await streaming.close()
   })
 }

@@ -18,6 +18,7 @@ const run = promisify(execFile)
 
 /** A pod that says so has a loopback device and nothing else. */
 const networkAnnotation = 'pratique.dev/network'
+const lookMs = 2_000
 
 /** The pods of the engine. */
 export class Pods {
@@ -75,6 +76,23 @@ export class Pods {
     await this.#takeDown(record)
     if (record.state === 'ready' || record.cni)
       this.#parts.pods.save({ ...record, state: 'stopped', cni: undefined })
+  }
+
+  /** Stops pods in which nothing can run any more, again and again, so that the kubelet makes them anew. */
+  lookAfter(): { readonly close: () => void } {
+    const { pods, namespaces, log } = this.#parts
+    const stopEnded = async ({ id }: PodRecord): Promise<void> => {
+      const record = pods.find(id)
+      if (record?.state === 'ready' && namespaces.hasEnded(id)) await this.stop(record)
+    }
+    const timer = setInterval(() => {
+      for (const pod of pods.list()) {
+        this.#containers
+          .inTurn(pod.id, () => stopEnded(pod))
+          .catch((error: unknown) => log.error({ err: error, id: pod.id }, 'a pod was not stopped'))
+      }
+    }, lookMs).unref()
+    return { close: () => clearInterval(timer) }
   }
 
   async remove(record: PodRecord): Promise<void> {
