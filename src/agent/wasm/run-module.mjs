@@ -4,14 +4,16 @@
  * and with limits of memory; the module sees only the folders that are opened for it. It is JavaScript, as what takes
  * the types out of TypeScript is a module itself, for which the memory of a small one is too little.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { WASI } from 'node:wasi'
+import { keepInside } from './keep-inside.mjs'
 
 /** @type {import('./types.ts').ModuleJob} */
 const job = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'))
 /**
  * As far as it is used; the language's own library does not describe it.
- * @type {{ compile: (bytes: Uint8Array) => Promise<unknown>, instantiate: (module: unknown, imports: object) => Promise<object> }}
+ * @typedef {{ readonly exports: { readonly memory: { readonly buffer: ArrayBuffer } } }} Instance
+ * @type {{ compile: (bytes: Uint8Array) => Promise<unknown>, instantiate: (module: unknown, imports: object) => Promise<Instance> }}
  */
 const engine = /** @type {any} */ (globalThis).WebAssembly
 
@@ -19,16 +21,27 @@ process.exitCode = await run()
 
 /** @returns {Promise<number>} */
 async function run() {
+  const folders = Object.entries(job.folders).map(([seen, path]) => ({
+    seen,
+    path: realpathSync.native(path),
+    isRoot: seen === '/',
+    isReadOnly: job.readOnly?.includes(seen) ?? false,
+  }))
   const wasi = new WASI({
     version: 'preview1',
     args: [...job.arguments],
     env: { ...job.environment },
-    preopens: { ...job.folders },
+    preopens: Object.fromEntries(folders.map(({ seen, path }) => [seen, path])),
     returnOnExit: true,
   })
   try {
     const module = await engine.compile(readFileSync(job.module))
-    const instance = await engine.instantiate(module, wasi.getImportObject())
+    /** @type {Instance | undefined} */
+    let instance
+    // Only what is started has one.
+    const memory = () => /** @type {Instance} */ (instance).exports.memory.buffer
+    const imports = keepInside(wasi.wasiImport, folders, memory)
+    instance = await engine.instantiate(module, { wasi_snapshot_preview1: imports })
     return wasi.start(instance)
   } catch (error) {
     const { name, message } = /** @type {Error} */ (error)

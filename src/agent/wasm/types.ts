@@ -9,6 +9,8 @@ export interface ModuleJob {
   readonly environment: Readonly<Record<string, string>>
   /** Folders of the machine by the names that the module has for them. */
   readonly folders: Readonly<Record<string, string>>
+  /** Those of them in which it may change nothing. Only Node's own WASI is kept from it. */
+  readonly readOnly?: readonly string[]
   /** It is a component (WASI preview 2), and no module. */
   readonly isComponent?: boolean
 }

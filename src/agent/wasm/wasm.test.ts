@@ -11,6 +11,7 @@ import { PlainRegistry } from '../../../test/fixtures/plain-registry.ts'
 import {
   growModule,
   loopModule,
+  openModule,
   readModule,
   talkModule,
   trapModule,
@@ -141,6 +142,30 @@ describe('a module', () => {
     })
     assert.equal((await ended(containerId)).exitCode, 0)
     assert.equal(outputOf(log, 'stdout'), 'what is in the note')
+  })
+
+  test('of an image is not led out of its files by links of the image', async () => {
+    writeFileSync(join(folder, 'secret'), 'secret')
+    const links = {
+      far: { type: 'symlink', linkname: folder },
+      near: { type: 'symlink', linkname: '/etc' },
+      out: { type: 'symlink', linkname: `${'../'.repeat(30)}${folder.slice(1)}` },
+    } as const
+    const image = await buildImage({
+      layers: [{ 'app/open.wasm': openModule.bytes, 'etc/note': 'of the image' }, links],
+      architecture: 'wasm',
+      config: { Entrypoint: ['/app/open.wasm'] },
+    })
+    for (const [path, exitCode, printed] of [
+      ['near/note', 0, 'of the image'],
+      ['far/secret', 44, ''],
+      ['out/secret', 76, ''],
+      ['near/passwd', 44, ''],
+    ] as const) {
+      const { containerId, log } = await start(image, { args: [path] })
+      assert.equal((await ended(containerId)).exitCode, exitCode, path)
+      assert.equal(existsSync(log) ? outputOf(log, 'stdout') : '', printed)
+    }
   })
 
   test('writes to no file that it may only read: it has copies', async () => {
