@@ -33,7 +33,7 @@ export function wasmContainers(parts: WasmParts): ContainerKind {
         // Of an artifact all is given to the module; of an image the entry point names it.
         arguments: [found.name, ...(found.root === undefined ? command : command.slice(1)), ...given],
         environment: environmentOf(image.config.config?.Env ?? [], config),
-        folders: openFolders(mounts, found.root, bundle),
+        folders: await openFolders(mounts, found.root, bundle),
         isComponent: found.isComponent,
       }
       writeFileSync(jobFile(id), JSON.stringify(job), { mode: 0o600 })
