@@ -1,5 +1,6 @@
-import { lstatSync, openSync, readSync, closeSync } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { countMemories } from './count-memories.ts'
 import { LayerPaths } from '../content/layer-paths.ts'
 import type { ContentStore, PullOptions, Snapshots, StoredImage } from '../content/types.ts'
 import { CriFailure } from '../cri/failures.ts'
@@ -62,10 +63,19 @@ function isComponent(file: string, name: string): boolean {
       `the module ${name} has more than ${maximumModuleBytes} bytes`,
     )
   }
-  const head = Buffer.alloc(8)
-  const handle = openSync(file, 'r')
-  readSync(handle, head)
-  closeSync(handle)
+  const handle = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+  try {
+    const head = Buffer.alloc(8)
+    readSync(handle, head)
+    if (isComponentHead(head, name)) return true
+    refuseMemories(countMemories(handle), name)
+    return false
+  } finally {
+    closeSync(handle)
+  }
+}
+
+function isComponentHead(head: Buffer, name: string): boolean {
   if (head.readUInt32BE(0) !== 0x0061736d) {
     throw new CriFailure(
       'FAILED_PRECONDITION',
@@ -77,4 +87,13 @@ function isComponent(file: string, name: string): boolean {
     throw new CriFailure('FAILED_PRECONDITION', `${name} is WebAssembly of a version that is not known`)
   }
   return false
+}
+
+/** The limit of memory is one for each of them. */
+function refuseMemories(count: number, name: string): void {
+  if (count <= 1) return
+  throw new CriFailure(
+    'FAILED_PRECONDITION',
+    `${name} has ${count === Infinity ? 'more sections than are looked through' : `${count} memories`}, and the limit of memory would not hold; build it with one memory`,
+  )
 }
