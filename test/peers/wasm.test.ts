@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { nobody, NodeLab } from '../fixtures/node-lab.ts'
 import { runToEnd, type Ran } from '../fixtures/start-product.ts'
 import { wasmArtifact } from '../fixtures/wasm-artifact.ts'
-import { growModule, loopModule, readModule, talkModule, trapModule } from '../fixtures/wasm-modules.ts'
+import {
+  growModule,
+  loopModule,
+  makeModule,
+  openModule,
+  readModule,
+  talkModule,
+  trapModule,
+  twoMemoriesModule,
+} from '../fixtures/wasm-modules.ts'
 import { findPeers, rootSkip } from './peer.ts'
 
 const { skip: missing, paths } = findPeers('wat2wasm', 'setpriv', 'wasmedge')
@@ -16,9 +25,23 @@ const program = join(import.meta.dirname, '../../bin/pratique')
 
 test('the modules of the tests are those of the text beside them', { skip: missing }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'pratique-wat-'))
-  for (const { text, bytes } of [growModule, loopModule, readModule, talkModule, trapModule]) {
+  for (const { text, bytes } of [
+    growModule,
+    loopModule,
+    makeModule,
+    openModule,
+    readModule,
+    talkModule,
+    trapModule,
+    twoMemoriesModule,
+  ]) {
     writeFileSync(join(folder, 'a.wat'), text)
-    execFileSync(paths.wat2wasm, [join(folder, 'a.wat'), '-o', join(folder, 'a.wasm')])
+    execFileSync(paths.wat2wasm, [
+      '--enable-multi-memory',
+      join(folder, 'a.wat'),
+      '-o',
+      join(folder, 'a.wasm'),
+    ])
     assert.deepEqual(readFileSync(join(folder, 'a.wasm')), bytes)
   }
   rmSync(folder, { recursive: true })
@@ -88,6 +111,33 @@ describe('an agent without root', { skip: missing || rootSkip() }, () => {
     assert.deepEqual([read.code, read.stdout], [0, 'what is in the note'])
     const trapped = await inWasmedge(trapModule.bytes)
     assert.notEqual(trapped.code, 0)
+  })
+
+  test('is led out of no folder by links, by wasmedge as little as by Node', async () => {
+    const links = join(home, 'links')
+    mkdirSync(join(links, 'sub'), { recursive: true })
+    writeFileSync(join(home, 'secret'), 'secret')
+    writeFileSync(join(links, 'sub/note'), 'inside')
+    symlinkSync('..', join(links, 'out'))
+    symlinkSync(home, join(links, 'far'))
+    symlinkSync('../secret', join(links, 'last'))
+    symlinkSync('sub', join(links, 'kept'))
+    const name = await lab.pushArtifact(`prod/${randomUUID()}:1`, wasmArtifact(openModule.bytes))
+    for (const handler of ['wasmedge', 'wasm']) {
+      for (const readOnly of ['', ':ro']) {
+        const open = (path: string): Promise<Ran> => {
+          const argv = ['run', '--handler', handler, '--rm', '-v', `${links}:/data${readOnly}`, name, path]
+          return runToEnd(setpriv, [...asNobody, program, ...argv], { ...environment(), ...lab.environment })
+        }
+        const inside = await open('kept/note')
+        assert.deepEqual([inside.code, inside.stdout], [0, 'inside'], handler)
+        for (const path of ['out/secret', 'far/secret', 'last']) {
+          const { code, stdout } = await open(path)
+          assert.notEqual(code, 0, `${handler} ${path}`)
+          assert.equal(stdout, '')
+        }
+      }
+    }
   })
 
   test('gives a component to wasmedge only, and says who runs it', async () => {

@@ -83,7 +83,7 @@ async function start({ seen = '/', isReadOnly = false, kept = true } = {}) {
       { fd = 3, flags = follow, making = 0, base = reading, inheriting }: Partial<Opening> = {},
     ) => call('path_open', fd, flags, ...text(path), making, base, inheriting ?? base, 0, outAt),
     opened: () => memory.readUInt32LE(outAt),
-    read(fd: number): string {
+    read: (fd: number): string => {
       memory.writeUInt32LE(2000, 1000)
       memory.writeUInt32LE(64, 1004)
       assert.equal(call('fd_read', fd, 1000, 1, 1008), 0)

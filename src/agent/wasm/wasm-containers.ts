@@ -10,6 +10,7 @@ import type { ContainerRecord, PodRecord } from '../engine/types.ts'
 import { findModule, type FoundModule } from './find-module.ts'
 import { moduleCommand } from './module-command.ts'
 import { openFolders } from './open-folders.ts'
+import { ownAccount, refuseAccount } from './refuse-account.ts'
 import type { ModuleJob, WasmParts, WasmProgram } from './types.ts'
 
 /** A pod that says so has its modules killed after so many seconds. */
@@ -22,18 +23,24 @@ export function wasmContainers(parts: WasmParts): ContainerKind {
     async prepare({ id, pod, config, image, bundle }, context) {
       const program = getProgram(parts, pod)
       timeoutOf(pod)
-      const { Entrypoint, Cmd } = image.config.config ?? {}
+      const { Entrypoint, Cmd, User } = image.config.config ?? {}
+      const security = config.linux?.securityContext
+      refuseAccount(security, User ?? '', ownAccount())
       const command = config.command.length > 0 ? config.command : (Entrypoint ?? [])
       const found = await findModule(parts, image, [...command, ...(Cmd ?? [])], id, context)
       if (found.isComponent && program.kind === 'node') throw noComponents(found.name)
       const given = config.args.length > 0 ? config.args : config.command.length > 0 ? [] : (Cmd ?? [])
+      const isReadOnly = found.root !== undefined && (security?.readonlyRootfs ?? false)
+      if (isReadOnly && program.kind !== 'node') throw noReadOnly(program)
       const { mounts } = await withImageVolumes(parts, id, config, context)
+      const folders = await openFolders(mounts, found.root, bundle)
       const job: ModuleJob = {
         module: found.root === undefined ? linkTo(found, bundle) : found.file,
         // Of an artifact all is given to the module; of an image the entry point names it.
         arguments: [found.name, ...(found.root === undefined ? command : command.slice(1)), ...given],
         environment: environmentOf(image.config.config?.Env ?? [], config),
-        folders: await openFolders(mounts, found.root, bundle),
+        folders,
+        readOnly: isReadOnly && folders['/'] === found.root ? ['/'] : [],
         isComponent: found.isComponent,
       }
       writeFileSync(jobFile(id), JSON.stringify(job), { mode: 0o600 })
@@ -82,6 +89,13 @@ function noComponents(name: string): CriFailure {
   return new CriFailure(
     'FAILED_PRECONDITION',
     `${name} is a component (WASI preview 2), which Node's WASI cannot run; install wasmtime or wasmedge and name it as the handler, or build it as a module for wasm32-wasip1`,
+  )
+}
+
+function noReadOnly({ handler }: WasmProgram): CriFailure {
+  return new CriFailure(
+    'FAILED_PRECONDITION',
+    `${handler} cannot keep a module from writing to the files of its image, as readonlyRootfs asks; name wasm as the handler, or leave it out: the files are a copy of this container's own`,
   )
 }
 

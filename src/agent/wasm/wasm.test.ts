@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -11,10 +11,12 @@ import { PlainRegistry } from '../../../test/fixtures/plain-registry.ts'
 import {
   growModule,
   loopModule,
+  makeModule,
   openModule,
   readModule,
   talkModule,
   trapModule,
+  twoMemoriesModule,
 } from '../../../test/fixtures/wasm-modules.ts'
 import { digestOf } from '../../kernel/digest.ts'
 import { openLog } from '../../kernel/log.ts'
@@ -181,6 +183,54 @@ describe('a module', () => {
     )
   })
 
+  test('reads a volume as kubelets make them, whose files are links to links, and nothing that links lead out to', async () => {
+    const volume = join(folder, 'volume')
+    mkdirSync(join(volume, '..2026'), { recursive: true })
+    writeFileSync(join(volume, '..2026/note'), 'configured')
+    writeFileSync(join(folder, 'secret'), 'secret')
+    symlinkSync('..2026', join(volume, '..data'))
+    symlinkSync('..data/note', join(volume, 'note'))
+    symlinkSync(join(folder, 'secret'), join(volume, 'far'))
+    symlinkSync('../secret', join(volume, 'near'))
+    symlinkSync('nowhere', join(volume, 'dangling'))
+    for (const readonly of [true, false]) {
+      const mounts = [{ containerPath: '/etc/app', hostPath: volume, readonly }]
+      for (const [path, exitCode] of [
+        ['note', 0],
+        ['far', 76],
+        ['near', 76],
+        ['dangling', 44],
+      ] as const) {
+        const { containerId, log } = await start(artifactOf(openModule.bytes), { args: [path], mounts })
+        assert.equal((await ended(containerId)).exitCode, exitCode, path)
+        if (exitCode === 0) assert.equal(outputOf(log, 'stdout'), 'configured')
+      }
+    }
+  })
+
+  test('of an image writes to none of its files when the pod says so', async () => {
+    const image = await buildImage({
+      layers: [{ 'app/make.wasm': makeModule.bytes }],
+      architecture: 'wasm',
+      config: { Entrypoint: ['/app/make.wasm'] },
+    })
+    const exitCodeOf = async (readonlyRootfs: boolean): Promise<number> => {
+      const { containerId } = await start(image, { linux: { securityContext: { readonlyRootfs } } })
+      return (await ended(containerId)).exitCode
+    }
+    assert.deepEqual([await exitCodeOf(false), await exitCodeOf(true)], [0, 69])
+  })
+
+  test('runs as no other user than that of the agent, and that is said', async () => {
+    const uid = process.getuid?.() ?? 0
+    const asked = { linux: { securityContext: { runAsUser: { value: uid + 1 } } } }
+    await assert.rejects(create(artifactOf(talkModule.bytes), asked), {
+      code: 'FAILED_PRECONDITION',
+      message: /by the account of the agent/,
+    })
+    await create(artifactOf(talkModule.bytes), { linux: { securityContext: { runAsUser: { value: uid } } } })
+  })
+
   test('gets no more memory than it may have', async () => {
     const { containerId } = await start(artifactOf(growModule.bytes))
     assert.equal((await ended(containerId)).exitCode, 9)
@@ -269,6 +319,12 @@ for (const [about, bytes, message] of [
   ['another version', Buffer.from([0, 0x61, 0x73, 0x6d, 9, 0, 0, 0]), /version that is not known/],
   ['no WebAssembly', Buffer.from('#!/bin/sh\necho no'), /is no WebAssembly/],
   ['an empty file', Buffer.of(), /is no WebAssembly/],
+  ['a module of two memories', twoMemoriesModule.bytes, /has 2 memories, .* build it with one/],
+  [
+    'a module of ten thousands of sections',
+    Buffer.concat([talkModule.bytes.subarray(0, 8), Buffer.alloc(40_000)]),
+    /more sections than are looked through/,
+  ],
 ] as const) {
   test(`${about} is refused before anything is started`, async () => {
     await assert.rejects(create(artifactOf(bytes)), { code: 'FAILED_PRECONDITION', message })
