@@ -123,19 +123,20 @@ describe('an agent without root', { skip: missing || rootSkip() }, () => {
     symlinkSync('../secret', join(links, 'last'))
     symlinkSync('sub', join(links, 'kept'))
     const name = await lab.pushArtifact(`prod/${randomUUID()}:1`, wasmArtifact(openModule.bytes))
-    for (const handler of ['wasmedge', 'wasm']) {
-      for (const readOnly of ['', ':ro']) {
-        const open = (path: string): Promise<Ran> => {
-          const argv = ['run', '--handler', handler, '--rm', '-v', `${links}:/data${readOnly}`, name, path]
-          return runToEnd(setpriv, [...asNobody, program, ...argv], { ...environment(), ...lab.environment })
-        }
-        const inside = await open('kept/note')
-        assert.deepEqual([inside.code, inside.stdout], [0, 'inside'], handler)
-        for (const path of ['out/secret', 'far/secret', 'last']) {
-          const { code, stdout } = await open(path)
-          assert.notEqual(code, 0, `${handler} ${path}`)
-          assert.equal(stdout, '')
-        }
+    for (const [handler, access] of [
+      ['wasmedge', ''],
+      ['wasm', ':ro'],
+    ] as const) {
+      const open = (path: string): Promise<Ran> => {
+        const argv = ['run', '--handler', handler, '--rm', '-v', `${links}:/data${access}`, name, path]
+        return runToEnd(setpriv, [...asNobody, program, ...argv], { ...environment(), ...lab.environment })
+      }
+      const inside = await open('kept/note')
+      assert.deepEqual([inside.code, inside.stdout], [0, 'inside'], handler)
+      for (const path of ['out/secret', 'far/secret', 'last']) {
+        const { code, stdout } = await open(path)
+        assert.notEqual(code, 0, `${handler} ${path}`)
+        assert.equal(stdout, '')
       }
     }
   })
