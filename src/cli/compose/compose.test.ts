@@ -120,6 +120,18 @@ describe('variables', () => {
     ['${TAG:?needed}', '1.2'],
     ['costs $$5', 'costs $5'],
     ['a $ alone', 'a $ alone'],
+    ['${TAG:+--tls}', '--tls'],
+    ['${EMPTY:+--tls}', ''],
+    ['${EMPTY+--tls}', '--tls'],
+    ['${NONE+--tls}', ''],
+    ['${TAG?needed}', '1.2'],
+    ['${NONE:-${TAG}/app}', '1.2/app'],
+    ['${NONE:-$TAG}', '1.2'],
+    ['${NONE:-a${EMPTY:-b${NONE-c}}}d', 'abcd'],
+    ['${TAG:-${NONE:?unasked}}', '1.2'],
+    ['${NONE:-$$TAG}', '$TAG'],
+    ['$${TAG} {} }', '${TAG} {} }'],
+    ['$1 $(id) $', '$1 $(id) $'],
   ] as const) {
     test(`in ${text} are put in place`, () => assert.equal(interpolate(text, values), expected))
   }
@@ -127,7 +139,23 @@ describe('variables', () => {
   test('without a value or a default are errors that name them', () => {
     assert.throws(() => interpolate('app:$NONE', values), /\$NONE has no value: set NONE/)
     assert.throws(() => interpolate('${EMPTY:?say which}', values), /EMPTY has no value: say which/)
+    assert.throws(() => interpolate('${NONE?not $TAG}', values), /NONE has no value: not 1\.2/)
+    assert.throws(() => interpolate('${NONE:-${NONE}}', values), /\$\{NONE\} has no value: set NONE/)
   })
+
+  for (const text of [
+    '${TAG/1/2}',
+    '${TAG',
+    '${TAG:-${NONE}',
+    '${}',
+    '${1}',
+    '${TAG:=x}',
+    '${TAG:-${!X}}',
+    '${A:-'.repeat(100_000),
+  ]) {
+    test(`as in ${text.slice(0, 20)} are refused, not passed on`, () =>
+      assert.throws(() => interpolate(text, values), /is not understood: variables are as/))
+  }
 
   test('take no text apart that has none of them', () => {
     fc.assert(
