@@ -9,7 +9,10 @@ import { CriFailure } from './cri/failures.ts'
 import { decode, encode } from './cri/protocol.ts'
 import { sendAll, statusOf, type DoorParts } from './cri/serve-cri.ts'
 
-/** What the agent offers beside the CRI: pulls that say how far they are, and what a policy asks of the runtime. */
+/**
+ * What the agent offers beside the CRI: pulls that say how far they are, what a policy asks of the runtime, and whether
+ * what is here may still be run.
+ */
 const source = `syntax = "proto3";
 package pratique.node.v1;
 message PullRequest {
@@ -27,9 +30,16 @@ message PullEvent {
   string image_ref = 5;
   string isolation = 6;
 }
+message ClearRequest {
+  string image = 1;
+}
+message ClearResponse {
+  string image_ref = 1;
+  string isolation = 2;
+}
 `
 const namespace = protobuf.parse(source).root.lookup('pratique.node.v1') as protobuf.Namespace
-const path = '/pratique.node.v1.Node/Pull'
+const paths = { pull: '/pratique.node.v1.Node/Pull', clear: '/pratique.node.v1.Node/Clear' } as const
 
 export interface NodePullRequest {
   readonly image: string
@@ -50,6 +60,16 @@ export interface NodePullEvent {
   readonly isolation: string
 }
 
+export interface NodeClearRequest {
+  readonly image: string
+}
+
+/** Of what is here and cleared; no reference says that it is not here. */
+export interface NodeClearResponse {
+  readonly imageRef: string
+  readonly isolation: string
+}
+
 const write = (name: string) => (message: object) => {
   const type = namespace.lookupType(name)
   return Buffer.from(type.encode(type.fromObject(message)).finish())
@@ -62,13 +82,23 @@ const read =
   }
 
 const definition: grpc.MethodDefinition<NodePullRequest, Partial<NodePullEvent>> = {
-  path,
+  path: paths.pull,
   requestStream: false,
   responseStream: true,
   requestSerialize: write('PullRequest'),
   requestDeserialize: read('PullRequest'),
   responseSerialize: write('PullEvent'),
   responseDeserialize: read('PullEvent'),
+}
+
+const clearDefinition: grpc.MethodDefinition<NodeClearRequest, NodeClearResponse> = {
+  path: paths.clear,
+  requestStream: false,
+  responseStream: false,
+  requestSerialize: write('ClearRequest'),
+  requestDeserialize: read('ClearRequest'),
+  responseSerialize: write('ClearResponse'),
+  responseDeserialize: read('ClearResponse'),
 }
 
 /** The service, over the router and what has been cleared. */
@@ -84,7 +114,15 @@ export function nodeService(
       (error: unknown) => call.emit('error', statusOf(error, 'Pull', log)),
     )
   }
-  return { definition: { Pull: definition }, handlers: { Pull: pull } }
+  const clear: grpc.handleUnaryCall<NodeClearRequest, NodeClearResponse> = (call, answer) => {
+    const controller = new AbortController()
+    call.on('cancelled', () => controller.abort())
+    clearHere(backend, clearance, call.request.image, controller.signal).then(
+      (response) => answer(null, response),
+      (error: unknown) => answer(statusOf(error, 'Clear', log)),
+    )
+  }
+  return { definition: { Pull: definition, Clear: clearDefinition }, handlers: { Pull: pull, Clear: clear } }
 }
 
 async function* pullWithEvents(
@@ -125,6 +163,51 @@ async function* pullWithEvents(
   yield { imageRef: outcome.imageRef, isolation: cleared?.running?.isolation ?? '' }
 }
 
+/**
+ * Asks of an image that is here what is asked when a container is made of it, so that whoever has something to take
+ * down first knows it before. Its tag is not looked up again: what is here is what would be run.
+ */
+async function clearHere(
+  backend: Backend,
+  clearance: Clearance,
+  image: string,
+  signal: AbortSignal,
+): Promise<NodeClearResponse> {
+  const request = encode('ImageStatusRequest', { image: { image } })
+  const { image: here } = decode(
+    'ImageStatusResponse',
+    await backend.call('ImageStatus', request, { signal }),
+  )
+  const known = here && clearance.store.findImage(here.id, image)
+  // What came here by another way is cleared by what it is called in its registry; without that it has to be pulled.
+  const [digest] = here?.repoDigests ?? []
+  if (!here || (!known && digest === undefined)) return { imageRef: '', isolation: '' }
+  const cleared = known
+    ? await clearance.recheck(known)
+    : clearance.recordImage(await clearance.clear(digest ?? image), here.id)
+  return { imageRef: here.id, isolation: cleared.running?.isolation ?? '' }
+}
+
+/** Has an image cleared that is on the node. Throws `CriFailure`. */
+export async function clearThroughAgent(socket: string, image: string): Promise<NodeClearResponse> {
+  const client = new grpc.Client(`unix:${socket}`, grpc.credentials.createInsecure())
+  try {
+    return await new Promise((resolve, reject) => {
+      client.makeUnaryRequest(
+        paths.clear,
+        clearDefinition.requestSerialize,
+        clearDefinition.responseDeserialize,
+        { image },
+        (error, response) => (response ? resolve(response) : reject(error ?? new Error('no answer'))),
+      )
+    })
+  } catch (error) {
+    throw failureOf(error as grpc.ServiceError, socket)
+  } finally {
+    client.close()
+  }
+}
+
 /** Pulls through an agent, telling how far it is. Throws `CriFailure`. */
 export async function* pullThroughAgent(
   socket: string,
@@ -133,7 +216,7 @@ export async function* pullThroughAgent(
   const client = new grpc.Client(`unix:${socket}`, grpc.credentials.createInsecure())
   try {
     const stream = client.makeServerStreamRequest(
-      path,
+      paths.pull,
       definition.requestSerialize,
       read('PullEvent'),
       request,

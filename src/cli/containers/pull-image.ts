@@ -34,3 +34,10 @@ export async function pullImage(
   }
   throw new CriFailure('UNKNOWN', `the pull of ${image} ended without a result`)
 }
+
+/** Has what is on this node cleared as it is, without a pull; undefined when it is not here. Throws `CriFailure`. */
+export async function clearImage(socket: string, image: string): Promise<Pulled | undefined> {
+  const { clearThroughAgent } = await import('../../agent/serve.ts')
+  const cleared = await clearThroughAgent(socket, image)
+  return cleared.imageRef === '' ? undefined : cleared
+}
