@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { stringify } from 'yaml'
@@ -92,6 +92,16 @@ describe('containers that belong together', { skip }, () => {
     assert.match(readFileSync(hosts, 'utf8'), /10\.214\.0\.\d+ web\n/)
   })
 
+  test('cannot send each other elsewhere: the file with their addresses is read-only', async () => {
+    const write = await runToEnd(
+      program,
+      ['exec', 'shop-ask', 'sh', '-c', 'echo 10.0.0.1 web >> /etc/hosts'],
+      lab.environment,
+    )
+    assert.notEqual(write.code, 0)
+    assert.match(write.stderr, /Read-only file system/)
+  })
+
   test('what has changed is made anew, and the rest is left', async () => {
     const before = await states()
     assert.equal((await compose('up', '--detach')).code, 0)
@@ -101,6 +111,34 @@ describe('containers that belong together', { skip }, () => {
     const now = await states()
     assert.equal(now['web'], before['web'])
     assert.notEqual(now['ask'], before['ask'])
+    assert.equal((await compose('up', '--detach', '--pull', 'always')).code, 0)
+    assert.deepEqual(await states(), now)
+  })
+
+  test('what runs is left when the new could not start', async () => {
+    const before = await states()
+    const changed = { ...web, environment: { NEW: 'yes' } }
+    write({ web: changed, ask: { ...ask, mem_limit: '64x' } })
+    const wrong = await compose('up', '--detach')
+    assert.match(wrong.stderr, /services\.ask: --memory takes/)
+    const { reference, image: built } = await lab.push('prod/late:1', { files: { l: 'l' } })
+    assert.equal((await runToEnd(program, ['pull', reference], lab.environment)).code, 0)
+    const answer = await lab.product.api('POST', '/api/v1/quarantine', {
+      image: `prod/late@${built.digest}`,
+      reason: 'found to be bad',
+    })
+    assert.ok(answer.status < 300, JSON.stringify(answer.body))
+    write({ web: changed, late: { image: reference }, ask })
+    const withdrawn = await compose('up', '--detach')
+    assert.equal(withdrawn.code, 1)
+    assert.match(withdrawn.stderr, /prod\/late.*quarantined/)
+    assert.deepEqual(await states(), before)
+  })
+
+  test('are seen and read where variables have no values and files are gone', async () => {
+    write({ web: { ...web, image: '${NEVER_SET}', env_file: 'gone.env' }, ask })
+    assert.match((await compose('ps')).stdout, /web +shop-web .* running/)
+    assert.match((await compose('logs', 'ask')).stdout, /^ask \| asked$/m)
   })
 
   test('are removed with all that was theirs', async () => {
@@ -108,6 +146,7 @@ describe('containers that belong together', { skip }, () => {
     assert.match(down.stderr, /ask removed\nweb removed\n$/)
     assert.deepEqual(await states(), {})
     assert.ok(!existsSync(join(lab.folder, 'run/compose/shop')))
+    assert.deepEqual(readdirSync(join(lab.folder, 'run/logs')), [])
     assert.equal((await compose('down', '--time', '1')).code, 0)
   })
 
@@ -121,6 +160,8 @@ describe('containers that belong together', { skip }, () => {
     assert.equal(code, 5)
     assert.equal(stdout, 'good | well\n')
     assert.match(stderr, /^bad {2}\| badly$/m)
+    // What an earlier one has printed is not told again.
+    assert.equal((await compose('up')).stdout, 'good | well\n')
     await compose('down', '--time', '1')
   })
 
@@ -135,11 +176,81 @@ describe('containers that belong together', { skip }, () => {
     const { code, stderr } = await compose('up')
     assert.equal(code, 0, stderr)
     await compose('down', '--time', '1')
-    write({ second: after, first: { ...task, command: ['sh', '-c', 'exit 3'] } })
+    write({ second: after, first: { ...task, command: ['sh', '-c', 'echo no good; exit 3'] } })
     const failed = await compose('up')
     assert.equal(failed.code, 2)
+    assert.match(failed.stderr, /^first \| no good$/m)
     assert.match(failed.stderr, /first, which second waits for, ended with 3/)
     assert.deepEqual(await states(), {})
+  })
+
+  test('a task that has ended badly is done again, and one that has ended well is not', async () => {
+    const first = {
+      image: '${IMAGE}',
+      network_mode: 'none',
+      command: ['sh', '-c', 'cat /site/ready'],
+      volumes: ['./site:/site:ro'],
+    }
+    const second = {
+      image: '${IMAGE}',
+      network_mode: 'none',
+      command: ['sleep', '1000'],
+      depends_on: { first: { condition: 'service_completed_successfully' } },
+    }
+    write({ first })
+    assert.equal((await compose('up')).code, 1)
+    writeFileSync(join(lab.folder, 'shop/site/ready'), 'yes')
+    write({ first, second })
+    const up = await compose('up', '--detach')
+    assert.equal(up.code, 0, up.stderr)
+    const { first: done } = await states()
+    assert.equal((await compose('up', '--detach')).code, 0)
+    assert.equal((await states())['first'], done)
+    await compose('down', '--time', '1')
+    rmSync(join(lab.folder, 'shop/site/ready'))
+  })
+
+  test('an up that is interrupted takes back what it has made; of one that is killed the next does', async () => {
+    const waiting = {
+      first: { image: '${IMAGE}', network_mode: 'none', command: ['sleep', '1000'] },
+      second: {
+        image: '${IMAGE}',
+        ports: ['127.0.0.1:18231:80'],
+        depends_on: { first: { condition: 'service_completed_successfully' } },
+      },
+    }
+    const client = lab.connect()
+    const pods = async (): Promise<string[]> =>
+      (await client.call('ListPodSandbox')).items.map(({ metadata }) => metadata?.name ?? '').toSorted()
+    const end = async (signal: NodeJS.Signals): Promise<void> => {
+      write(waiting)
+      const child = spawn(program, ['compose', 'up', '--file', file], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, ...lab.environment, IMAGE: image },
+      })
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      await new Promise<void>((resolve) => {
+        child.stderr.on('data', (text: Buffer) => text.includes('first started') && resolve())
+      })
+      child.kill(signal)
+      await ended
+    }
+    try {
+      await end('SIGINT')
+      assert.deepEqual(await pods(), [])
+      await end('SIGKILL')
+      assert.deepEqual(await pods(), ['shop-first', 'shop-second'])
+      const down = await compose('down', '--time', '1')
+      assert.match(down.stderr, /second removed\nfirst removed\n$/)
+      assert.deepEqual(await pods(), [])
+      await end('SIGKILL')
+      write({ first: waiting.first })
+      assert.equal((await compose('up', '--detach')).code, 0)
+      assert.deepEqual(await pods(), ['shop-first'])
+    } finally {
+      await client.close()
+      await compose('down', '--time', '1')
+    }
   })
 
   test('when one image is not cleared, nothing is started', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { after, before, describe, test } from 'node:test'
@@ -134,6 +134,17 @@ describe('containers without Kubernetes, by the command line', { skip }, () => {
       await pratique('rm', '--force', 'served')
       spawnSync('ip', ['link', 'delete', 'pratique0'])
     }
+  })
+
+  test('a name that comes again has a log of its own, which goes with the container', async () => {
+    const run = () => pratique('run', '--network', 'none', '--name', 'again', image, 'echo', 'once')
+    assert.equal((await run()).stdout, 'once\n')
+    assert.equal((await pratique('rm', 'again')).stdout, 'again\n')
+    assert.equal((await run()).stdout, 'once\n')
+    assert.equal((await pratique('logs', 'again')).stdout, 'once\n')
+    assert.equal(readdirSync(join(lab.folder, 'run/logs')).length, 1)
+    await pratique('rm', 'again')
+    assert.deepEqual(readdirSync(join(lab.folder, 'run/logs')), [])
   })
 
   test('what ends before its terminal is there is shown from its log, with its exit code', async () => {

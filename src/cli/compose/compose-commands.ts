@@ -7,8 +7,10 @@ import { statusOf } from '../containers/run-command.ts'
 import type { RunOptions } from '../containers/run-options.ts'
 import { withAgent } from '../containers/use-agent.ts'
 import { formatTable, print, printJson } from '../print.ts'
-import { readProject, type Project } from './read-project.ts'
-import { listServices, removeProject, startProject, type RunningService } from './start-project.ts'
+import { findProjectName } from './compose-file.ts'
+import { listServices, removeProject, type RunningService } from './project-pods.ts'
+import { readProject } from './read-project.ts'
+import { startProject } from './start-project.ts'
 
 /** What is longer is shown as several lines. */
 const longestLineBytes = 1024 * 1024
@@ -48,7 +50,7 @@ export function composeCommands(program: Command, context: Context): void {
         .default('missing'),
     )
     .action(async (options: UpOptions) => {
-      const project = read(options)
+      const project = readProject({ ...options, environment: process.env })
       process.exitCode = await withAgent(async (client, socket) => {
         await startProject({ client, socket, say }, project)
         return options.detach ? 0 : stay(client, project.name)
@@ -57,12 +59,12 @@ export function composeCommands(program: Command, context: Context): void {
   command('down', 'stop and remove them')
     .option('-t, --time <seconds>', 'how long each has', '10')
     .action(async (options: ProjectOptions & { readonly time: string }) => {
-      const { name } = read(options)
+      const name = nameOf(options)
       if (!/^\d{1,6}$/.test(options.time)) throw new CommandError(`--time takes seconds, not ${options.time}`)
       await withAgent((client, socket) => removeProject({ client, socket, say }, name, Number(options.time)))
     })
   command('ps', 'which of them run').action(async (options: ProjectOptions) => {
-    const { name } = read(options)
+    const name = nameOf(options)
     const found = await withAgent((client) => listServices(client, name))
     if (context.isJson()) return printJson(found)
     print(
@@ -78,7 +80,7 @@ export function composeCommands(program: Command, context: Context): void {
     .argument('[service...]')
     .option('--follow', 'and what they will print')
     .action(async (services: string[], options: ProjectOptions & { readonly follow?: boolean }) => {
-      const { name } = read(options)
+      const name = nameOf(options)
       await withAgent(async (client) => {
         const found = await listServices(client, name)
         const unknown = services.find((one) => !found.some(({ service }) => service === one))
@@ -89,9 +91,8 @@ export function composeCommands(program: Command, context: Context): void {
     })
 }
 
-function read({ file, projectName, ...more }: ProjectOptions & Partial<UpOptions>): Project {
-  const { network = 'pod', pull = 'missing' } = more
-  return readProject({ file, projectName, network, pull, environment: process.env })
+function nameOf(options: ProjectOptions): string {
+  return findProjectName({ ...options, environment: process.env })
 }
 
 function say(line: string): void {

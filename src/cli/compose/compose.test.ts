@@ -6,15 +6,28 @@ import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
 import { interpolate } from './interpolate.ts'
-import { readProject, type Project } from './read-project.ts'
+import { findProjectName } from './compose-file.ts'
+import { prepareService } from './prepare-service.ts'
+import { readProject, type Project, type ReadOptions } from './read-project.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pratique-compose-'))
 after(() => rmSync(folder, { recursive: true }))
 
-function read(document: object | string, environment: Record<string, string> = {}): Project {
+function write(document: object | string): string {
   const file = join(folder, 'compose.yaml')
   writeFileSync(file, typeof document === 'string' ? document : stringify(document))
-  return readProject({ file, projectName: 'shop', network: 'pod', pull: 'missing', environment })
+  return file
+}
+function read(document: object | string, options: Partial<ReadOptions> = {}): Project {
+  const file = write(document)
+  return readProject({
+    file,
+    projectName: 'shop',
+    network: 'pod',
+    pull: 'missing',
+    environment: {},
+    ...options,
+  })
 }
 const one = (service: object) => read({ services: { web: { image: 'a', ...service } } }).services[0]
 
@@ -100,6 +113,37 @@ describe('a compose file', () => {
       },
       /services\.web\.depends_on/,
     ],
+    [
+      'a dependency that may be missing, or that restarts others',
+      {
+        services: {
+          a: { image: 'a' },
+          b: { image: 'a', depends_on: { a: { required: false } } },
+          c: { image: 'a', depends_on: { a: { restart: true, when: 1 } } },
+        },
+      },
+      /services\.b\.depends_on\.a\.required, services\.c\.depends_on\.a\.restart, services\.c\.depends_on\.a\.when cannot/,
+    ],
+    [
+      'another kind of machine',
+      { services: { web: { image: 'a', platform: 'linux/s390x' } } },
+      /services\.web\.platform is linux\/\w+ on this machine, or wasi\/wasm, and not linux\/s390x/,
+    ],
+    [
+      'ports of a Wasm module',
+      { services: { web: { image: 'a', platform: 'wasi/wasm', ports: ['1:1'] } } },
+      /services\.web\.ports are of pods .* not of a Wasm module/,
+    ],
+    [
+      'a limit that is none',
+      { services: { web: { image: 'a', mem_limit: '64x' } } },
+      /services\.web: --memory takes a number/,
+    ],
+    [
+      'a port of which the other side would be guessed',
+      { services: { web: { image: 'a', ports: [8080] } } },
+      /services\.web: --publish takes \[address:\]port:port/,
+    ],
     ['text that is no YAML', 'services: [', /cannot be read/],
     ['a list', '- a', /is no compose file/],
   ] as const) {
@@ -107,6 +151,64 @@ describe('a compose file', () => {
       assert.throws(() => read(document), message)
     })
   }
+
+  test('refuses ports where up gives all the network of the machine', () => {
+    const document = { services: { web: { image: 'a', ports: ['1:1'] } } }
+    assert.throws(() => read(document, { network: 'host' }), /services\.web\.ports are of pods/)
+  })
+
+  test('takes what says only what is done in any case', () => {
+    const { services } = read({
+      services: {
+        a: { image: 'a', platform: 'linux', mem_limit: '64mb', ports: [] },
+        b: { image: 'a', platform: 'wasip1/wasm', depends_on: { a: { required: true, restart: false } } },
+      },
+    })
+    assert.deepEqual(
+      services.map(({ options }) => options.wasm),
+      [false, true],
+    )
+  })
+
+  test('tells its name where variables have no values and files are missing', () => {
+    const file = write({ name: 'shop-${STAGE-1}', services: { web: { image: '$NONE', env_file: 'none' } } })
+    assert.equal(findProjectName({ file, environment: {} }), 'shop-1')
+    assert.equal(findProjectName({ file: '/nowhere', projectName: 'Other', environment: {} }), 'other')
+  })
+})
+
+describe('what the agent is given', () => {
+  const prepare = (service: object, options: Partial<ReadOptions> = {}, project = 'shop') => {
+    const [given = assert.fail()] = read({ services: { web: { image: 'a', ...service } } }, options).services
+    return prepareService('/run/p.sock', project, given, { imageRef: 'sha256:1', isolation: '' })
+  }
+
+  test('is the same again unless the file, the image or a variable that is passed on has changed', () => {
+    const service = { environment: ['PASSED_ON'] }
+    process.env['PASSED_ON'] = 'one'
+    const { hash } = prepare(service)
+    assert.equal(prepare(service, { pull: 'always' }).hash, hash)
+    process.env['PASSED_ON'] = 'two'
+    assert.notEqual(prepare(service).hash, hash)
+    delete process.env['PASSED_ON']
+    assert.notEqual(prepare({}).hash, prepare({ hostname: 'other' }).hash)
+  })
+
+  test('has no variable that has no value, not even from a file', () => {
+    writeFileSync(join(folder, 'web.env'), 'GONE=1\nKEPT=1\n')
+    const { container } = prepare({ env_file: 'web.env', environment: { GONE: null, NEVER: null } })
+    assert.deepEqual(
+      container.envs?.map(({ key }) => key),
+      ['KEPT'],
+    )
+  })
+
+  test('cannot write the addresses of others, and has a log that is of nobody else', () => {
+    const { container, pod } = prepare({})
+    const hosts = container.mounts?.find(({ containerPath }) => containerPath === '/etc/hosts')
+    assert.equal(hosts?.readonly, true)
+    assert.notEqual(prepare({}).pod.logDirectory, pod.logDirectory)
+  })
 })
 
 describe('variables', () => {

@@ -138,13 +138,13 @@ function stopCommands(program: Command): void {
     .argument('<container...>')
     .option('-f, --force', 'those that run too')
     .action(async (wanted: string[], { force = false }: { force?: boolean }) => {
-      await withAgent(async (client) => {
+      await withAgent(async (client, socket) => {
         for (const one of wanted) {
           const { podId, state } = await getContainer(client, one)
           if (state === 'running' && !force) {
             throw new CommandError(`${one} runs; stop it first, or remove it with --force`)
           }
-          await removePod(client, podId)
+          await removePod(client, socket, podId)
           print(one)
         }
       })

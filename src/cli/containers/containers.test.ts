@@ -16,7 +16,9 @@ const plain: RunOptions = { network: 'pod', pull: 'missing' }
 describe('options of a run', () => {
   test('sizes, ports and volumes are read, and what is none is refused', () => {
     assert.deepEqual(['64', '1k', '1.5m', '2g'].map(readSize), [64, 1024, 1_572_864, 2_147_483_648])
-    for (const text of ['', '-1', '0', 'm', '1x', '1 m', '9e9g']) assert.throws(() => readSize(text), text)
+    assert.deepEqual(['64b', '64KB', '1gb'].map(readSize), [64, 65_536, 1_073_741_824])
+    for (const text of ['', '-1', '0', 'm', '1x', '1 m', '9e9g', '1bb', '1bk', '1mbb'])
+      assert.throws(() => readSize(text), text)
     assert.deepEqual(readPort('127.0.0.1:8080:80/udp'), {
       hostIp: '127.0.0.1',
       hostPort: 8080,
@@ -57,6 +59,10 @@ describe('options of a run', () => {
     assert.equal(config.linux?.securityContext?.runAsUser?.value, 7)
     assert.equal(config.labels?.['k'], 'v')
     assert.equal(config.labels?.['pratique.dev/name'], 'web')
+    const unset = { ...plain, env: ['A=1', 'NOT_SET_HERE', 'A=2'] }
+    assert.deepEqual(containerConfig(unset, 'web', { ref: '', named: '' }, []).envs, [
+      { key: 'A', value: Buffer.from('2') },
+    ])
     for (const wrong of [
       { env: ['=x'] },
       { cpus: 'many' },

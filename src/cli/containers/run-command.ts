@@ -6,6 +6,7 @@ import type { ContainerStatus, CriClient, LocalStreams } from '../../agent/serve
 import { CommandError } from '../client.ts'
 import { print } from '../print.ts'
 import { followLog, printLine } from './follow-log.ts'
+import { logsFolder, removeLogs } from './pod-logs.ts'
 import { pullImage } from './pull-image.ts'
 import { annotationsOf, containerConfig, podConfig, type RunOptions } from './run-options.ts'
 import { listContainers, withAgent } from './use-agent.ts'
@@ -70,14 +71,13 @@ async function run(
   const name = await nameOf(client, options.name)
   const { imageRef, isolation } = await bringImage(client, socket, image, options)
   const asked: RunOptions = isolation !== '' && !options.handler ? { isolation, ...options } : options
-  const logFolder = join(socket, '..', 'logs')
-  mkdirSync(logFolder, { recursive: true, mode: 0o755 })
-  const sandboxConfig = podConfig(asked, name, logFolder)
+  const sandboxConfig = podConfig(asked, name, logsFolder(socket))
   const { podSandboxId } = await client.call('RunPodSandbox', {
     config: sandboxConfig,
     runtimeHandler: options.handler ?? '',
   })
   try {
+    mkdirSync(sandboxConfig.logDirectory, { recursive: true, mode: 0o755 })
     const config = containerConfig(asked, name, { ref: imageRef, named: image }, command)
     const { containerId } = await client.call('CreateContainer', { podSandboxId, config, sandboxConfig })
     await client.call('StartContainer', { containerId })
@@ -85,19 +85,23 @@ async function run(
       print(containerId)
       return 0
     }
-    const exitCode = await stay(client, containerId, join(logFolder, `${name}.log`), options)
-    if (options.rm) await removePod(client, podSandboxId)
+    const exitCode = await stay(client, containerId, join(sandboxConfig.logDirectory, `${name}.log`), options)
+    if (options.rm) await removePod(client, socket, podSandboxId)
     return exitCode
   } catch (error) {
     // What did not start is not left lying about.
-    await removePod(client, podSandboxId).catch(() => {})
+    await removePod(client, socket, podSandboxId).catch(() => {})
     throw error
   }
 }
 
-export async function removePod(client: CriClient, podSandboxId: string): Promise<void> {
+/** And the log of what was in it. */
+export async function removePod(client: CriClient, socket: string, podSandboxId: string): Promise<void> {
+  // One that is gone already is no failure, here as in the calls that follow.
+  const found = await client.call('PodSandboxStatus', { podSandboxId }).catch(() => undefined)
   await client.call('StopPodSandbox', { podSandboxId })
   await client.call('RemovePodSandbox', { podSandboxId })
+  if (found?.status?.metadata) removeLogs(socket, found.status.metadata)
 }
 
 async function nameOf(client: CriClient, wanted: string | undefined): Promise<string> {

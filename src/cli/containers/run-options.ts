@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { isAbsolute, resolve } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import type { ContainerConfig, Loose, PodSandboxConfig } from '../../agent/serve.ts'
 import { CommandError } from '../client.ts'
+import { localNamespace } from './pod-logs.ts'
 import { labels } from './use-agent.ts'
 
 /** What `pratique run` takes. */
@@ -34,12 +35,13 @@ export interface RunOptions {
   readonly hostname?: string
 }
 
-/** The pod of a container that is run by itself. */
-export function podConfig(options: RunOptions, name: string, logFolder: string): Loose<PodSandboxConfig> {
+/** The pod of a container that is run by itself. Names come again, and a log is of one pod: it has its own folder. */
+export function podConfig(options: RunOptions, name: string, logsFolder: string) {
+  const uid = crypto.randomUUID()
   return {
-    metadata: { name, uid: crypto.randomUUID(), namespace: 'pratique-local' },
+    metadata: { name, uid, namespace: localNamespace },
     hostname: options.network === 'host' ? '' : (options.hostname ?? name),
-    logDirectory: logFolder,
+    logDirectory: join(logsFolder, uid),
     labels: labelsOf(options, name),
     annotations: annotationsOf(options),
     portMappings: (options.publish ?? []).map(readPort),
@@ -49,7 +51,7 @@ export function podConfig(options: RunOptions, name: string, logFolder: string):
         ...(options.network === 'host' ? { namespaceOptions: { network: 'NODE' } } : {}),
       },
     },
-  }
+  } satisfies Loose<PodSandboxConfig>
 }
 
 /** What a pod says that it needs. */
@@ -103,11 +105,16 @@ function labelsOf({ label = [] }: RunOptions, name: string): Record<string, stri
 
 function environmentOf({ env = [], envFile }: RunOptions): [string, string][] {
   const fromFile = envFile === undefined ? [] : readEnvironmentFile(envFile)
-  return [...fromFile, ...env].map((text) => {
-    // A name alone takes over what is here.
-    if (!text.includes('=')) return [text, process.env[text] ?? '']
-    return splitPair(text, '--env takes NAME=value, or NAME to pass on')
-  })
+  const found = new Map<string, string>()
+  for (const text of [...fromFile, ...env]) {
+    // A name alone takes over what is here; where there is nothing it has no value, which is not an empty one.
+    const [name, value] = text.includes('=')
+      ? splitPair(text, '--env takes NAME=value, or NAME to pass on')
+      : [text, process.env[text]]
+    if (value === undefined) found.delete(name)
+    else found.set(name, value)
+  }
+  return [...found]
 }
 
 function readEnvironmentFile(path: string): string[] {
@@ -154,9 +161,9 @@ export function readPort(text: string) {
   }
 }
 
-/** `512m`, `2g`: bytes, with units of 1024. */
+/** `512m`, `2gb`: bytes, with units of 1024. */
 export function readSize(text: string): number {
-  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)([bkmg]?)$/i.exec(text) ?? []
+  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(?:([kmg])b?|b)?$/i.exec(text) ?? []
   const bytes = Math.round(Number(amount) * 1024 ** 'bkmg'.indexOf(unit.toLowerCase() || 'b'))
   if (amount === '' || !Number.isSafeInteger(bytes) || bytes <= 0) {
     throw new CommandError(`--memory takes a number with b, k, m or g, not ${JSON.stringify(text)}`)
