@@ -8,6 +8,7 @@ import type { Backend } from './cri/backend.ts'
 import { CriFailure } from './cri/failures.ts'
 import { decode, encode } from './cri/protocol.ts'
 import { sendAll, statusOf, type DoorParts } from './cri/serve-cri.ts'
+import type { RouterParts } from './router/types.ts'
 
 /**
  * What the agent offers beside the CRI: pulls that say how far they are, what a policy asks of the runtime, and whether
@@ -32,6 +33,8 @@ message PullEvent {
 }
 message ClearRequest {
   string image = 1;
+  string runtime_handler = 2;
+  map<string, string> annotations = 3;
 }
 message ClearResponse {
   string image_ref = 1;
@@ -60,9 +63,7 @@ export interface NodePullEvent {
   readonly isolation: string
 }
 
-export interface NodeClearRequest {
-  readonly image: string
-}
+export type NodeClearRequest = Pick<NodePullRequest, 'image' | 'runtimeHandler' | 'annotations'>
 
 /** Of what is here and cleared; no reference says that it is not here. */
 export interface NodeClearResponse {
@@ -101,12 +102,17 @@ const clearDefinition: grpc.MethodDefinition<NodeClearRequest, NodeClearResponse
   responseDeserialize: read('ClearResponse'),
 }
 
+export interface NodeServiceParts {
+  /** All runtimes as one. */
+  readonly backend: Backend
+  readonly clearance: Clearance
+  readonly choose: RouterParts['choose']
+  readonly log: Log
+}
+
 /** The service, over the router and what has been cleared. */
-export function nodeService(
-  backend: Backend,
-  clearance: Clearance,
-  log: Log,
-): NonNullable<DoorParts['services']>[number] {
+export function nodeService(parts: NodeServiceParts): NonNullable<DoorParts['services']>[number] {
+  const { backend, clearance, log } = parts
   const pull: grpc.handleServerStreamingCall<NodePullRequest, Partial<NodePullEvent>> = (call) => {
     const controller = new AbortController()
     call.on('cancelled', () => controller.abort())
@@ -117,7 +123,7 @@ export function nodeService(
   const clear: grpc.handleUnaryCall<NodeClearRequest, NodeClearResponse> = (call, answer) => {
     const controller = new AbortController()
     call.on('cancelled', () => controller.abort())
-    clearHere(backend, clearance, call.request.image, controller.signal).then(
+    clearHere(parts, call.request, controller.signal).then(
       (response) => answer(null, response),
       (error: unknown) => answer(statusOf(error, 'Clear', log)),
     )
@@ -164,20 +170,22 @@ async function* pullWithEvents(
 }
 
 /**
- * Asks of an image that is here what is asked when a container is made of it, so that whoever has something to take
- * down first knows it before. Its tag is not looked up again: what is here is what would be run.
+ * Asks of an image that is where its pod would go what is asked when a container is made of it, so that whoever has
+ * something to take down first knows it before. Its tag is not looked up again: what is here is what would be run.
  */
 async function clearHere(
-  backend: Backend,
-  clearance: Clearance,
-  image: string,
+  { backend, clearance, choose }: NodeServiceParts,
+  { image, runtimeHandler = '', annotations = {} }: NodeClearRequest,
   signal: AbortSignal,
 ): Promise<NodeClearResponse> {
-  const request = encode('ImageStatusRequest', { image: { image } })
-  const { image: here } = decode(
-    'ImageStatusResponse',
-    await backend.call('ImageStatus', request, { signal }),
+  const { config } = decode(
+    'RunPodSandboxRequest',
+    encode('RunPodSandboxRequest', { config: { annotations } }),
   )
+  const needsNothing = runtimeHandler === '' && Object.keys(annotations).length === 0
+  const meant = needsNothing ? backend : choose(runtimeHandler, config).backend
+  const request = encode('ImageStatusRequest', { image: { image } })
+  const { image: here } = decode('ImageStatusResponse', await meant.call('ImageStatus', request, { signal }))
   const known = here && clearance.store.findImage(here.id, image)
   // What came here by another way is cleared by what it is called in its registry; without that it has to be pulled.
   const [digest] = here?.repoDigests ?? []
@@ -189,7 +197,10 @@ async function clearHere(
 }
 
 /** Has an image cleared that is on the node. Throws `CriFailure`. */
-export async function clearThroughAgent(socket: string, image: string): Promise<NodeClearResponse> {
+export async function clearThroughAgent(
+  socket: string,
+  request: NodeClearRequest,
+): Promise<NodeClearResponse> {
   const client = new grpc.Client(`unix:${socket}`, grpc.credentials.createInsecure())
   try {
     return await new Promise((resolve, reject) => {
@@ -197,7 +208,7 @@ export async function clearThroughAgent(socket: string, image: string): Promise<
         paths.clear,
         clearDefinition.requestSerialize,
         clearDefinition.responseDeserialize,
-        { image },
+        request,
         (error, response) => (response ? resolve(response) : reject(error ?? new Error('no answer'))),
       )
     })

@@ -20,6 +20,7 @@ import { openBackends, type OpenedBackend } from './open-backends.ts'
 import { normalizeHost } from './normalize-host.ts'
 import { readCredentials, readNodeConfig } from './read-node.ts'
 import { openRouter } from './router/open-router.ts'
+import type { RouterParts } from './router/types.ts'
 import { chooseHandler, isAtLeast } from './runtimes/choose-handler.ts'
 import { KnownRuntimes } from './runtimes/known-reports.ts'
 import { readNeed } from './runtimes/read-need.ts'
@@ -73,18 +74,19 @@ export async function openAgent({ configPath, version, clock, log }: AgentParts)
     backend: gates.get(report.backend) as Backend,
     backendHandler: report.backendHandler,
   })
+  const choose: RouterParts['choose'] = (handler, pod) =>
+    destinationOf(
+      chooseHandler({ handler, need: readNeed(pod) }, runtimes.list(), {
+        defaultHandler: config.agent?.defaultHandler,
+      }),
+    )
   const backend = openRouter({
     backends: [...gates.values()],
     version,
     handlers: () => runtimes.list().map(destinationOf),
-    choose: (handler, pod) =>
-      destinationOf(
-        chooseHandler({ handler, need: readNeed(pod) }, runtimes.list(), {
-          defaultHandler: config.agent?.defaultHandler,
-        }),
-      ),
+    choose,
   })
-  const services = [nodeService(backend, clearance, log)]
+  const services = [nodeService({ backend, clearance, choose, log })]
   const door = await serveCri({ socket: places.socket, backend, log, services })
   const reporting = startReports({
     configPath,

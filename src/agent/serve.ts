@@ -3,7 +3,12 @@ export { placesOf, type Places } from './agent-places.ts'
 export { enterNamespaces, enterPassingNamespaces } from './rootless/enter-namespaces.ts'
 export { openAgent, type Agent, type AgentParts } from './open-agent.ts'
 export { connectCri, type CriClient } from './cri/connect-cri.ts'
-export type { ContainerConfig, ContainerStatus, PodSandboxConfig, PodSandboxMetadata } from './cri/cri-types.ts'
+export type {
+  ContainerConfig,
+  ContainerStatus,
+  PodSandboxConfig,
+  PodSandboxMetadata,
+} from './cri/cri-types.ts'
 export { CriFailure } from './cri/failures.ts'
 export type { Loose } from './cri/protocol.ts'
 export { clearThroughAgent, pullThroughAgent, type NodePullEvent } from './node-service.ts'

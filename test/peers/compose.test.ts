@@ -121,6 +121,8 @@ describe('containers that belong together', { skip }, () => {
     write({ web: changed, ask: { ...ask, mem_limit: '64x' } })
     const wrong = await compose('up', '--detach')
     assert.match(wrong.stderr, /services\.ask: --memory takes/)
+    write({ web: changed, ask: { ...ask, runtime: 'runk' } })
+    assert.match((await compose('up', '--detach')).stderr, /there is no runtime handler runk/)
     const { reference, image: built } = await lab.push('prod/late:1', { files: { l: 'l' } })
     assert.equal((await runToEnd(program, ['pull', reference], lab.environment)).code, 0)
     const answer = await lab.product.api('POST', '/api/v1/quarantine', {

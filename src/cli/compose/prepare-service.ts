@@ -23,11 +23,12 @@ export interface Prepared {
  * others have been taken down. Throws `CommandError` and `CriFailure`.
  */
 export async function bringCleared(socket: string, { image, options }: Service): Promise<Pulled> {
-  const here = options.pull === 'always' ? undefined : await clearImage(socket, image)
+  const runtime = { handler: options.handler, annotations: annotationsOf(options) }
+  const here = options.pull === 'always' ? undefined : await clearImage(socket, image, runtime)
   if (here) return here
   if (options.pull === 'never')
     throw new CommandError(`there is no image ${image} on this node, and --pull is never`)
-  return pullImage(socket, image, { handler: options.handler, annotations: annotationsOf(options) })
+  return pullImage(socket, image, runtime)
 }
 
 export function prepareService(socket: string, project: string, service: Service, image: Pulled): Prepared {

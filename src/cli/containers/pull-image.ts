@@ -7,15 +7,14 @@ export interface Pulled {
   readonly isolation: string
 }
 
+/** What a pod says of its runtime. */
+export interface RuntimeChoice {
+  readonly handler?: string | undefined
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
 /** Pulls through the agent and shows how far it is. Throws `CriFailure`. */
-export async function pullImage(
-  socket: string,
-  image: string,
-  runtime: {
-    readonly handler?: string | undefined
-    readonly annotations?: Readonly<Record<string, string>>
-  } = {},
-): Promise<Pulled> {
+export async function pullImage(socket: string, image: string, runtime: RuntimeChoice = {}): Promise<Pulled> {
   const { pullThroughAgent, CriFailure } = await import('../../agent/serve.ts')
   const display = new PullDisplay()
   const { PRATIQUE_USERNAME: username, PRATIQUE_PASSWORD: password } = process.env
@@ -35,9 +34,16 @@ export async function pullImage(
   throw new CriFailure('UNKNOWN', `the pull of ${image} ended without a result`)
 }
 
-/** Has what is on this node cleared as it is, without a pull; undefined when it is not here. Throws `CriFailure`. */
-export async function clearImage(socket: string, image: string): Promise<Pulled | undefined> {
+/**
+ * Has an image cleared as it is where its pod would go, without a pull; undefined when it is not there. Throws
+ * `CriFailure`, also when there is no such runtime.
+ */
+export async function clearImage(
+  socket: string,
+  image: string,
+  { handler: runtimeHandler = '', annotations = {} }: RuntimeChoice = {},
+): Promise<Pulled | undefined> {
   const { clearThroughAgent } = await import('../../agent/serve.ts')
-  const cleared = await clearThroughAgent(socket, image)
+  const cleared = await clearThroughAgent(socket, { image, runtimeHandler, annotations })
   return cleared.imageRef === '' ? undefined : cleared
 }
