@@ -132,7 +132,7 @@ describe('a compose file', () => {
     [
       'ports of a Wasm module',
       { services: { web: { image: 'a', platform: 'wasi/wasm', ports: ['1:1'] } } },
-      /services\.web\.ports are of pods .* not of a Wasm module/,
+      /services\.web: --publish is for pods .* not for a Wasm module/,
     ],
     [
       'a limit that is none',
@@ -154,7 +154,10 @@ describe('a compose file', () => {
 
   test('refuses ports where up gives all the network of the machine', () => {
     const document = { services: { web: { image: 'a', ports: ['1:1'] } } }
-    assert.throws(() => read(document, { network: 'host' }), /services\.web\.ports are of pods/)
+    assert.throws(
+      () => read(document, { network: 'host' }),
+      /services\.web: --publish is for pods .* not for the network host/,
+    )
   })
 
   test('takes what says only what is done in any case', () => {

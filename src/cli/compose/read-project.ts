@@ -96,13 +96,6 @@ function readService(
 
 /** Finds what `pratique run` would refuse, before anything is pulled, and says of which service it is. */
 function checkService(at: string, { name, image, command, options }: Service): void {
-  const { network, publish = [], wasm } = options
-  if (publish.length > 0 && (network !== 'pod' || wasm)) {
-    const whose = wasm ? 'a Wasm module, which has no network' : `the network ${network}`
-    throw new CommandError(
-      `${at}.ports are of pods with a network of their own, not of ${whose}: take them out`,
-    )
-  }
   try {
     podConfig(options, name, '')
     containerConfig(options, name, { ref: '', named: image }, command)

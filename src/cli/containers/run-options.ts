@@ -44,7 +44,7 @@ export function podConfig(options: RunOptions, name: string, logsFolder: string)
     logDirectory: join(logsFolder, uid),
     labels: labelsOf(options, name),
     annotations: annotationsOf(options),
-    portMappings: (options.publish ?? []).map(readPort),
+    portMappings: portsOf(options),
     linux: {
       securityContext: {
         privileged: options.privileged ?? false,
@@ -52,6 +52,16 @@ export function podConfig(options: RunOptions, name: string, logsFolder: string)
       },
     },
   } satisfies Loose<PodSandboxConfig>
+}
+
+function portsOf({ publish = [], network, wasm }: RunOptions) {
+  if (publish.length > 0 && (network !== 'pod' || wasm)) {
+    const whose = wasm ? 'a Wasm module, which has no network' : `the network ${network}`
+    throw new CommandError(
+      `--publish is for pods with a network of their own, not for ${whose}: leave ${publish.join(', ')} out`,
+    )
+  }
+  return publish.map(readPort)
 }
 
 /** What a pod says that it needs. */
