@@ -101,7 +101,7 @@ describe('a compose file', () => {
     [
       'ports in the network of the machine',
       { services: { web: { image: 'a', network_mode: 'host', ports: ['1:1'] } } },
-      /ports are of pods/,
+      /services\.web: --publish is for pods/,
     ],
     [
       'a health that is waited for',

@@ -34,14 +34,14 @@ describe('options of a run', () => {
   })
 
   test('what is asked becomes what the CRI knows', () => {
-    const pod = podConfig(
-      { ...plain, network: 'none', isolation: 'strong', publish: ['80:8080'] },
-      'web',
-      '/logs',
-    )
+    const pod = podConfig({ ...plain, network: 'none', isolation: 'strong' }, 'web', '/logs')
     assert.equal(pod.annotations?.['pratique.dev/isolation'], 'strong')
     assert.equal(pod.annotations?.['pratique.dev/network'], 'none')
-    assert.equal(pod.portMappings?.[0]?.containerPort, 8080)
+    const published = { ...plain, network: 'pod', publish: ['80:8080'] } as const
+    assert.equal(podConfig(published, 'web', '/logs').portMappings?.[0]?.containerPort, 8080)
+    for (const without of [{ network: 'none' }, { network: 'host' }, { wasm: true }] as const) {
+      assert.throws(() => podConfig({ ...published, ...without }, 'web', '/logs'), /leave 80:8080 out/)
+    }
     const options = {
       ...plain,
       env: ['A=b=c', 'HOME'],
