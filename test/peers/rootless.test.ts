@@ -1,16 +1,37 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { nobody, NodeLab, type NodeAccount } from '../fixtures/node-lab.ts'
 import { runToEnd, type Ran } from '../fixtures/start-product.ts'
 import { findPeers, rootSkip } from './peer.ts'
 
-const { skip: missing, paths } = findPeers('runc', 'runsc', 'setpriv', 'unshare', 'newuidmap', 'busybox')
+const { skip: missing, paths } = findPeers(
+  'runc',
+  'runsc',
+  'setpriv',
+  'unshare',
+  'newuidmap',
+  'busybox',
+  'pasta',
+)
 const skip = missing || rootSkip()
 const program = join(import.meta.dirname, '../../bin/pratique')
+const tun = '/dev/net/tun'
 
 /** Tests start as root, to become an account that is not. */
 describe('the engine of an account without root', { skip }, () => {
@@ -54,6 +75,14 @@ describe('the engine of an account without root', { skip }, () => {
     runToEnd(first, [...prefix, program, ...args], { ...environment, ...lab.environment })
   const run = (...args: string[]): Promise<Ran> => pratique('run', '--rm', '--network', 'none', ...args)
   const start = (account: NodeAccount = nobody) => lab.startAgent(environment, account)
+  /** With other files of the machine. Where nothing runs, it comes back to new namespaces, which have them too. */
+  const startWith = (path: string, content: string, other = path) => {
+    const file = join(home, basename(path))
+    writeFileSync(file, content)
+    const script = `mount --bind ${file} ${path} && mount --bind ${file} ${other} && exec "$@"`
+    const own = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh']
+    return start({ id: nobody.id, prefix: [...own, ...nobody.prefix] })
+  }
   const holder = (): number =>
     (JSON.parse(readFileSync(join(lab.folder, 'state/namespaces.json'), 'utf8')) as { pid: number }).pid
   const endHolder = (): void => {
@@ -116,8 +145,6 @@ describe('the engine of an account without root', { skip }, () => {
       assert.equal(code, 2)
       assert.match(stderr, message)
     }
-    const joined = await pratique('run', '--rm', image, 'true')
-    assert.match(joined.stderr, /cannot join pods to a network.*--network host/)
     assert.equal((await pratique('run', '--rm', '--network', 'host', image, 'true')).code, 0)
   })
 
@@ -128,6 +155,146 @@ describe('the engine of an account without root', { skip }, () => {
     assert.match(second.stderr, /serves \S+ already/)
     assert.equal(holder(), before)
     assert.equal((await run(image, 'true')).code, 0)
+  })
+
+  describe('with a network of its own', () => {
+    const mode = statSync(tun).mode
+    const server = createServer((_, response) => response.end('hello'))
+    let there: string
+
+    before(async () => {
+      chmodSync(tun, 0o666)
+      await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
+      there = `:${(server.address() as AddressInfo).port}/`
+    })
+    after(() => {
+      chmodSync(tun, mode)
+      server.close()
+    })
+
+    const serve = (name: string, ...options: string[]): Promise<Ran> =>
+      pratique('run', '-d', '--name', name, ...options, image, 'busybox', 'httpd', '-f', '-h', '/etc')
+    const connectors = (): number[] => processesOf(`pasta --pid ${lab.folder}`)
+    const end = async (name: string): Promise<void> => {
+      await pratique('stop', '--time', '0', name)
+      assert.equal((await pratique('rm', name)).code, 0)
+    }
+
+    test('a pod reaches the machine and what is behind it, and not its loopback device', async () => {
+      const script = `wget -qO- http://${ownAddress()}${there}; wget -qO- http://127.0.0.1${there}`
+      const told = await pratique('run', '--rm', image, '/bin/sh', '-c', script)
+      assert.equal(told.stdout, 'hello', told.stderr)
+      assert.match(told.stderr, /refused/)
+      assert.deepEqual(connectors(), [])
+    })
+
+    for (const handler of ['runc', 'gvisor']) {
+      test(`a pod of ${handler} is reached at its published ports`, async () => {
+        const [near, far] = [await freePort(), await freePort()]
+        const ports = ['-p', `127.0.0.1:${near}:80`, '-p', `${far}:80`]
+        const { code, stderr } = await serve('web', '--handler', handler, ...ports)
+        assert.equal(code, 0, stderr)
+        assert.equal(connectors().length, 1)
+        assert.equal(await read(`http://127.0.0.1:${near}/name`), 'prod/app:1')
+        assert.equal(await read(`http://${ownAddress()}:${far}/name`), 'prod/app:1')
+        await end('web')
+        assert.deepEqual(connectors(), [])
+      })
+    }
+
+    test('a published port of UDP is answered, and nothing is published that was not named', async () => {
+      const port = await freePort()
+      const started = await pratique(
+        'run',
+        '-d',
+        '--name',
+        'quiet',
+        '-p',
+        `${port}:53/udp`,
+        image,
+        'sleep',
+        '4242',
+      )
+      assert.equal(started.code, 0, started.stderr)
+      const script = `const s = require('node:dgram').createSocket('udp4')
+        s.on('message', (text, from) => s.send('answer to ' + text, from.port, from.address)).bind(53)`
+      const [inside = 0] = processesOf('sleep 4242')
+      const answering = spawn('nsenter', [
+        '--net',
+        '--target',
+        String(inside),
+        process.execPath,
+        '-e',
+        script,
+      ])
+      assert.equal(await ask(ownAddress(), port), 'answer to a question')
+      answering.kill('SIGKILL')
+      await assert.rejects(fetch(`http://127.0.0.1:${port}/`), /fetch failed/)
+      const client = lab.connect()
+      const { items } = await client.call('ListPodSandbox', {})
+      const { status } = await client.call('PodSandboxStatus', { podSandboxId: items[0]?.id ?? '' })
+      assert.equal(status?.network?.ip, '10.0.2.100')
+      client.close()
+      await end('quiet')
+    })
+
+    test('what cannot be published is refused with the remedy, and nothing is left', async () => {
+      const taken = there.slice(1, -1)
+      for (const [publish, message] of [
+        [`127.0.0.1:${taken}:80`, /the port is taken.*ss -lntup/],
+        [`${taken}:80`, /the port is taken/],
+        ['79:80', /port 79 \(TCP\): an account without root.*ip_unprivileged_port_start=79/],
+        ['203.0.113.9:18083:80', /the address is none of this machine/],
+        ['18083:80/sctp', /TCP and UDP only/],
+      ] as const) {
+        const { code, stderr } = await pratique('run', '--rm', '-p', publish, image, 'true')
+        assert.equal(code, 2)
+        assert.match(stderr, message)
+      }
+      chmodSync(tun, 0o600)
+      const closed = await pratique('run', '--rm', image, 'true')
+      chmodSync(tun, 0o666)
+      assert.match(closed.stderr, /may not open \/dev\/net\/tun: chmod 666.*--network host/)
+      assert.deepEqual(connectors(), [])
+      assert.deepEqual(readdirSync(join(lab.folder, 'run/engine/namespaces')), [])
+      assert.deepEqual(readdirSync(join(lab.folder, 'state/engine/pod-files')), [])
+    })
+
+    test('it stays when the agent is killed, and ends when what holds the namespaces is', async () => {
+      const port = await freePort()
+      const { code, stderr } = await serve('web', '-p', `${port}:80`)
+      assert.equal(code, 0, stderr)
+      const [connector = 0] = connectors()
+      await lab.stopAgent('SIGKILL')
+      assert.equal(await read(`http://127.0.0.1:${port}/name`), 'prod/app:1')
+      await start()
+      assert.deepEqual(connectors(), [connector])
+      await end('web')
+      assert.deepEqual(connectors(), [])
+      assert.equal((await serve('web', '-p', `${port}:80`)).code, 0)
+      await lab.stopAgent('SIGKILL')
+      endHolder()
+      await start()
+      assert.deepEqual(connectors(), [])
+      assert.equal((await pratique('rm', 'web')).code, 0)
+      assert.equal((await serve('web', '-p', `${port}:80`)).code, 0)
+      await end('web')
+    })
+
+    test('names are resolved by the resolver of the machine, though it listens on the loopback device only', async () => {
+      const queries: string[] = []
+      const names = createSocket('udp4').on('message', (query, from) => {
+        queries.push(query.toString('latin1'))
+        names.send(answer(query), from.port, from.address)
+      })
+      await new Promise<void>((resolve) => names.bind(53, '127.0.0.77', resolve))
+      await lab.stopAgent()
+      await startWith('/etc/resolv.conf', 'nameserver 127.0.0.77\n')
+      const told = await pratique('run', '--rm', image, 'busybox', 'nslookup', 'ship.example')
+      names.close()
+      assert.match(told.stdout, /203\.0\.113\.7/, told.stderr)
+      assert.match(queries.join(), /ship.example/)
+    })
   })
 
   test('the agent is killed and comes back to what runs', async () => {
@@ -172,14 +339,7 @@ describe('the engine of an account without root', { skip }, () => {
 
   test('with subordinate ids images have several users, and files are theirs', async () => {
     await lab.stopAgent()
-    // Nothing runs, so it comes back to new namespaces.
-    const ids = join(home, 'subid')
-    writeFileSync(ids, 'nobody:200000:65536\n')
-    const script = `mount --bind ${ids} /etc/subuid && mount --bind ${ids} /etc/subgid && exec "$@"`
-    await start({
-      id: nobody.id,
-      prefix: ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...nobody.prefix],
-    })
+    await startWith('/etc/subuid', 'nobody:200000:65536\n', '/etc/subgid')
     const name = (
       await lab.push('prod/users:1', { files: { 'app/mine': { content: 'x', uid: 1000, gid: 1000 } } })
     ).reference
@@ -195,6 +355,61 @@ describe('the engine of an account without root', { skip }, () => {
     assert.match(told.stdout, /^uid=1000\(app\) gid=1000 groups=1000\n\S+ +1 1000 +1000 .*\nmay\n$/)
   })
 })
+
+/** The address of the machine by which it reaches others. */
+function ownAddress(): string {
+  const route = execFileSync('ip', ['-json', 'route', 'get', '203.0.113.1'], { encoding: 'utf8' })
+  return (JSON.parse(route) as { prefsrc: string }[])[0]?.prefsrc ?? ''
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** What a server says once it does: its port is open before it is. */
+async function read(url: string): Promise<string> {
+  const until = Date.now() + 10_000
+  for (;;) {
+    try {
+      return await (await fetch(url, { signal: AbortSignal.timeout(2_000) })).text()
+    } catch (error) {
+      if (Date.now() > until) throw error
+    }
+  }
+}
+
+/** Asks by UDP until there is an answer. */
+function ask(host: string, port: number): Promise<string> {
+  const socket = createSocket('udp4')
+  const again = setInterval(() => socket.send('a question', port, host), 200)
+  return new Promise<string>((resolve, reject) => {
+    socket.once('message', (text) => resolve(text.toString()))
+    setTimeout(() => reject(new Error('nobody answers')), 15_000).unref()
+  }).finally(() => {
+    clearInterval(again)
+    socket.close()
+  })
+}
+
+/** That a name has the address 203.0.113.7, and none of IPv6 (RFC 1035, 4.1). */
+function answer(query: Buffer): Buffer {
+  const isAddress = query.readUInt16BE(query.length - 4) === 1
+  const header = Buffer.from([...query.subarray(0, 2), 0x81, 0x80, 0, 1, 0, isAddress ? 1 : 0, 0, 0, 0, 0])
+  const record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 203, 0, 113, 7]
+  return Buffer.concat([header, query.subarray(12), Buffer.from(isAddress ? record : [])])
+}
+
+/** Processes of the account that run and begin so. */
+function processesOf(command: string): number[] {
+  return execFileSync('ps', ['-eo', 'pid,stat,user:20,args'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => /^ *\d+ [^Z]\S* +nobody +/.test(line) && line.includes(command))
+    .map((line) => Number.parseInt(line, 10))
+}
 
 function isRunning(pid: number): boolean {
   try {

@@ -9,6 +9,8 @@ import type {
 } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import type { StreamingServer } from '../streaming/types.ts'
+import { userNamespace } from '../rootless/user-namespace.ts'
+import { findObstacle } from '../rootless/user-network.ts'
 import { cgroupMode } from './cgroups.ts'
 import {
   describeContainer,
@@ -273,6 +275,15 @@ function statsHandlers(parts: HandlerParts): CriHandlers {
   }
 }
 
+/** Why pods have no network of their own here; undefined when they can. */
+function networkObstacle(cni: EngineParts['cni']): string | undefined {
+  if (!userNamespace()) {
+    return cni.findConfig() === undefined ? 'there is no CNI configuration in /etc/cni/net.d' : undefined
+  }
+  const obstacle = findObstacle()
+  return obstacle && `${obstacle.why}: ${obstacle.remedy}`
+}
+
 function runtimeHandlers({ runtimes, cni, version }: HandlerParts): CriHandlers {
   return {
     async Version() {
@@ -284,7 +295,7 @@ function runtimeHandlers({ runtimes, cni, version }: HandlerParts): CriHandlers 
       }
     },
     async Status() {
-      const hasNetwork = cni.findConfig() !== undefined
+      const why = networkObstacle(cni)
       return {
         status: {
           conditions: [
@@ -297,13 +308,8 @@ function runtimeHandlers({ runtimes, cni, version }: HandlerParts): CriHandlers 
             },
             {
               type: 'NetworkReady',
-              status: hasNetwork,
-              ...(hasNetwork
-                ? {}
-                : {
-                    reason: 'NetworkPluginNotReady',
-                    message: 'there is no CNI configuration in /etc/cni/net.d; see pratique node network',
-                  }),
+              status: why === undefined,
+              ...(why === undefined ? {} : { reason: 'NetworkPluginNotReady', message: why }),
             },
           ],
         },

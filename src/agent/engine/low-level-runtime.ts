@@ -103,7 +103,7 @@ export class LowLevelRuntime {
   #options({ network }: Pick<PodRecord, 'network'>): string[] {
     if (this.kind === 'runsc') {
       // The platform is gVisor's own choice: a /dev/kvm that is there may still hang a sandbox.
-      const networks = { none: 'none', cni: 'sandbox', node: 'host' } as const
+      const networks = { none: 'none', cni: 'sandbox', node: 'host', user: 'host' } as const
       const isRootless = userNamespace() !== undefined
       return [
         `--network=${networks[network]}`,

@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import type { PodSandboxConfig } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
 import { userNamespace } from '../rootless/user-namespace.ts'
+import { connectPod, disconnectPod, findObstacle, resolversForPod } from '../rootless/user-network.ts'
 import { removeGroups } from './cgroups.ts'
 import type { Attachment } from './cni.ts'
 import { cgroupPath, getRuntime, podFolder, type EngineParts } from './engine-parts.ts'
@@ -58,7 +59,7 @@ export class Pods {
         ...record,
         state: 'ready',
         isHalfMade: false,
-        addresses: attached?.addresses ?? [],
+        addresses: network === 'user' ? await this.#connect(record) : (attached?.addresses ?? []),
         ...(attached ? { cni: { configFile: attached.configFile, result: attached.result } } : {}),
       })
     } catch (error) {
@@ -108,9 +109,11 @@ export class Pods {
     if (config.linux?.securityContext?.namespaceOptions?.network === 'NODE') return 'node'
     if (config.annotations[networkAnnotation] === 'none') return 'none'
     if (userNamespace()) {
+      const { why, remedy } = findObstacle() ?? {}
+      if (why === undefined) return 'user'
       throw new CriFailure(
         'FAILED_PRECONDITION',
-        `an account without root cannot join pods to a network: give the pod the network of the node (--network host), or none (annotation ${networkAnnotation}: none)`,
+        `${why}: ${remedy}, or give the pod the network of the node (--network host), or none (annotation ${networkAnnotation}: none)`,
       )
     }
     if (this.#parts.cni.findConfig() !== undefined) return 'cni'
@@ -127,9 +130,17 @@ export class Pods {
       const isOld = record.bootId !== this.#parts.bootId
       await this.#parts.cni.remove(isOld ? { ...attachment, networkNamespace: '' } : attachment, record.cni)
     }
+    const folder = podFolder(this.#parts, record.id)
+    if (record.network === 'user') await disconnectPod(folder)
     await this.#parts.namespaces.remove(record.id)
-    const shm = join(podFolder(this.#parts, record.id), 'shm')
+    const shm = join(folder, 'shm')
     if (existsSync(shm)) await run('umount', ['--lazy', shm]).catch(() => {})
+  }
+
+  #connect({ id, config }: PodRecord): Promise<string[]> {
+    const networkNamespace = this.#parts.namespaces.path(id, 'net')
+    const { portMappings } = config
+    return connectPod({ networkNamespace, folder: podFolder(this.#parts, id), portMappings })
   }
 
   #attachment({ id, config }: PodRecord): Attachment {
@@ -163,7 +174,8 @@ export class Pods {
       ]
       writeFileSync(join(folder, 'resolv.conf'), `${lines.join('\n')}\n`)
     } else if (existsSync('/etc/resolv.conf')) {
-      writeFileSync(join(folder, 'resolv.conf'), readFileSync('/etc/resolv.conf'))
+      const text = readFileSync('/etc/resolv.conf', 'utf8')
+      writeFileSync(join(folder, 'resolv.conf'), network === 'user' ? resolversForPod(text) : text)
     }
     const options = 'nosuid,nodev,noexec,mode=1777,size=64m'
     await run('mount', ['--types', 'tmpfs', '--options', options, 'shm', join(folder, 'shm')])

@@ -25,7 +25,7 @@ export interface PodRecord {
   readonly isHalfMade?: boolean
   /** Boot of the machine in which it was made: its namespaces are gone with it. */
   readonly bootId: string
-  readonly network: 'node' | 'none' | 'cni'
+  readonly network: 'node' | 'none' | 'cni' | 'user'
   readonly addresses: readonly string[]
   /** What CNI gave, for taking it back. */
   readonly cni?: { readonly configFile: string; readonly result: unknown } | undefined

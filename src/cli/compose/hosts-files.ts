@@ -33,14 +33,25 @@ export async function writeHosts(
   for (const { name, options } of project.services) {
     if (options.network === 'host') lines.host.push(`127.0.0.1 ${name}`)
     if (options.network !== 'pod') continue
-    const { status } = await client.call('PodSandboxStatus', { podSandboxId: pods.get(name) ?? '' })
+    const podSandboxId = pods.get(name) ?? ''
+    const { status, info } = await client.call('PodSandboxStatus', { podSandboxId, verbose: true })
     const address = status?.network?.ip ?? ''
-    if (address === '') continue
+    // Without root every pod has the same one, and a name would lead whoever asks to itself.
+    if (address === '' || isUserNetwork(info)) continue
     lines.pod.push(`${address} ${name}`)
     lines.host.push(`${address} ${name}`)
   }
   for (const kind of ['pod', 'host'] as const) {
     const text = ['127.0.0.1 localhost', '::1 localhost', ...lines[kind], ''].join('\n')
     writeFileSync(join(folder, `hosts-${kind}`), text, { mode: 0o644 })
+  }
+}
+
+function isUserNetwork(info: Readonly<Record<string, string>>): boolean {
+  try {
+    return (JSON.parse(info['info'] ?? '{}') as { network?: unknown }).network === 'user'
+  } catch {
+    // Other runtimes say there what they like.
+    return false
   }
 }
