@@ -5,6 +5,7 @@ import type { NodeConfig } from '../../runtime/offline.ts'
 import { placesOf } from '../agent-places.ts'
 import { cgroupMode } from '../engine/cgroups.ts'
 import { usualCni } from '../engine/cni.ts'
+import { findObstacle } from '../rootless/user-network.ts'
 import { explainDocker, findDaemons } from '../runtimes/find-daemons.ts'
 import { findProgram, findRuntimes } from '../runtimes/find-runtimes.ts'
 import { findText, listNames } from './machine-files.ts'
@@ -21,9 +22,12 @@ export function checkRuntimes(machine: Machine, config: NodeConfig | undefined):
     checkPrograms(report, config)
     checkCgroups(report)
     checkKernel(report)
-    if (process.getuid?.() !== 0) checkAccount(report)
     checkSpace(report, config)
-    checkNetwork(machine, report, config)
+    if (process.getuid?.() === 0) checkNetwork(machine, report, config)
+    else {
+      checkAccount(report)
+      checkUserNetwork(report, findObstacle())
+    }
   }
   checkDaemons(machine, report)
   checkKubelet(machine, report, config)
@@ -127,6 +131,13 @@ function thisAccount(): Account {
     subordinate: existsSync('/etc/subuid') ? readFileSync('/etc/subuid', 'utf8') : '',
     hasMapper: findProgram('newuidmap', process.env['PATH'] ?? '') !== undefined,
   }
+}
+
+/** Whether pods can have a network of their own for an account without root (pasta(1)). */
+export function checkUserNetwork(report: Report, obstacle: ReturnType<typeof findObstacle>): void {
+  if (!obstacle) return report.ok('user-network', 'pods have a network of their own by pasta')
+  const { why, remedy } = obstacle
+  report.problem('user-network', `${why}, so that pods have the network of the node, or none`, remedy)
 }
 
 function checkSpace(report: Report, config: NodeConfig | undefined): void {

@@ -13,7 +13,7 @@ import {
   writeFiles,
   type TestNode,
 } from '../../../test/fixtures/make-node.ts'
-import { checkAccount, type Account } from './check-runtimes.ts'
+import { checkAccount, checkUserNetwork, type Account } from './check-runtimes.ts'
 import { parseDuration } from './check-containerd.ts'
 import { readContainerdConfig } from './containerd-config.ts'
 import { isAtLeastAsStrict, lookUp, readContainersPolicy } from './containers-policy.ts'
@@ -523,4 +523,17 @@ test('an account without root is told what it lacks for images of several users'
   assert.equal(look({ subordinate: '1000:1:65536' })?.result, 'ok')
   assert.match(look({ subordinate: 'doras:1:65536\n' })?.remedy ?? '', /^usermod .* dora$/)
   assert.equal(look({ hasMapper: false })?.remedy, 'install the package uidmap')
+})
+
+test('an account without root is told what it lacks for a network of pods', () => {
+  const report = new Report('runtimes')
+  checkUserNetwork(report, undefined)
+  checkUserNetwork(report, { why: 'there is no pasta', remedy: 'install the package passt' })
+  assert.deepEqual(
+    report.checks.map(({ result, remedy }) => [result, remedy]),
+    [
+      ['ok', undefined],
+      ['problem', 'install the package passt'],
+    ],
+  )
 })
