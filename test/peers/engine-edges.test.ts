@@ -170,6 +170,10 @@ describe('the edges of the embedded engine', { skip }, () => {
     }
     const namespaceOf = async (containerId: string): Promise<string> =>
       (await call('ExecSync', { containerId, cmd: ['readlink', '/proc/self/ns/pid'] })).stdout.toString()
+    const firstProcess = (podId: string): number => {
+      const file = join(folder, 'run/namespaces', podId, 'first-process')
+      return (JSON.parse(readFileSync(file, 'utf8')) as { pid: number }).pid
+    }
     const podSandboxId = await makePod({ linux })
     const [one, two] = await Promise.all([startIn(podSandboxId), startIn(podSandboxId)])
     await engine.close()
@@ -177,8 +181,7 @@ describe('the edges of the embedded engine', { skip }, () => {
     const three = await startIn(podSandboxId)
     assert.equal(await namespaceOf(two), await namespaceOf(one))
     assert.equal(await namespaceOf(three), await namespaceOf(one))
-    const first = join(folder, 'run/namespaces', podSandboxId, 'first-process')
-    const pid = Number(readFileSync(first, 'utf8').split(' ')[0])
+    const pid = firstProcess(podSandboxId)
     assert.equal(readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), 'sleep')
     process.kill(pid, 'SIGKILL')
     await until('a container outlives the namespace of its processes', async () => {
@@ -193,9 +196,7 @@ describe('the edges of the embedded engine', { skip }, () => {
     await remove(podSandboxId)
     const next = await makePod({ linux })
     await startIn(next)
-    const other = Number(
-      readFileSync(join(folder, 'run/namespaces', next, 'first-process'), 'utf8').split(' ')[0],
-    )
+    const other = firstProcess(next)
     await remove(next)
     await until('a process stays of a pod that was removed', () => !existsSync(`/proc/${other}`))
     const strong = await makePod({ linux }, 'runsc')

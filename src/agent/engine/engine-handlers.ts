@@ -278,7 +278,8 @@ function statsHandlers(parts: HandlerParts): CriHandlers {
 /** Why pods have no network of their own here; undefined when they can. */
 function networkObstacle(cni: EngineParts['cni']): string | undefined {
   if (!userNamespace()) {
-    return cni.findConfig() === undefined ? 'there is no CNI configuration in /etc/cni/net.d' : undefined
+    const why = 'there is no CNI configuration in /etc/cni/net.d; see pratique node network'
+    return cni.findConfig() === undefined ? why : undefined
   }
   const obstacle = findObstacle()
   return obstacle && `${obstacle.why}: ${obstacle.remedy}`

@@ -73,7 +73,9 @@ export class LowLevelRuntime {
 
   /** Sends a signal to the container's first process, or to all of its processes. */
   async kill(pod: Pick<PodRecord, 'network'>, id: string, signal: string, all = false): Promise<void> {
-    const command = ['kill', ...(all && this.kind !== 'crun' ? ['--all'] : []), id, signal]
+    // Without control groups runc finds no processes; with the first one the kernel ends the others of its namespace.
+    const canAll = this.kind !== 'crun' && this.#mode !== 'none'
+    const command = ['kill', ...(all && canAll ? ['--all'] : []), id, signal]
     const { code, said } = await this.#run(pod, ...command)
     if (code === 0 || isGone(said)) return
     throw new CriFailure('INTERNAL', `${this.#program} cannot send ${signal} to ${id}: ${said}`)

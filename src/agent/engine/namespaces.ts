@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync 
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { CriFailure } from '../cri/failures.ts'
-import { isAlive, type Holder } from './holder.ts'
+import { isAlive, readHolder } from './holder.ts'
 
 const run = promisify(execFile)
 
@@ -20,7 +20,7 @@ export type NamespaceKind = (typeof kinds)[number]
  */
 const startFirst =
   'env --ignore-signal=CHLD sleep infinity </dev/null >/dev/null 2>&1 & ' +
-  'set -- "$1" $(cat "/proc/$!/stat"); echo "$2 ${23}" >"$1"; echo -998 >"/proc/$2/oom_score_adj"; exit 0'
+  'set -- "$1" $(cat "/proc/$!/stat"); echo "{\\"pid\\":$2,\\"startTime\\":\\"${23}\\"}" >"$1"; echo -998 >"/proc/$2/oom_score_adj"; exit 0'
 
 /**
  * Namespaces of pods, each kept by a mount of its file, so that no process has to hold them: there is no pause
@@ -77,7 +77,7 @@ export class PodNamespaces {
 
   /** The first process of what containers share was killed, and with it all others: nothing more runs in this pod. */
   hasEnded(podId: string): boolean {
-    const first = this.#firstProcess(podId)
+    const first = readHolder(this.#firstFile(podId))
     return first !== undefined && !isAlive(first)
   }
 
@@ -88,7 +88,7 @@ export class PodNamespaces {
     this.#endProcesses(podId)
     try {
       await run('unshare', ['--pid', 'sh', '-c', startFirst, 'sh', this.#firstFile(podId)])
-      const first = this.#firstProcess(podId)
+      const first = readHolder(this.#firstFile(podId))
       if (!first || !isAlive(first)) throw new Error('its first process did not stay')
       writeFileSync(file, '')
       await run('mount', ['--bind', `/proc/${first.pid}/ns/pid`, file])
@@ -106,16 +106,9 @@ export class PodNamespaces {
     return join(this.#folder, podId, 'first-process')
   }
 
-  #firstProcess(podId: string): Holder | undefined {
-    const file = this.#firstFile(podId)
-    if (!existsSync(file)) return undefined
-    const [pid, startTime = ''] = readFileSync(file, 'utf8').trim().split(' ')
-    return { pid: Number(pid), startTime }
-  }
-
   /** With the first process, the kernel ends all others of the namespace. */
   #endProcesses(podId: string): void {
-    const first = this.#firstProcess(podId)
+    const first = readHolder(this.#firstFile(podId))
     if (first && isAlive(first)) process.kill(first.pid, 'SIGKILL')
   }
 

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process'
 import { createSocket } from 'node:dgram'
-import { accessSync, constants, existsSync, readFileSync, rmSync } from 'node:fs'
+import { accessSync, constants, existsSync, rmSync } from 'node:fs'
 import { createServer, isIP } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { PortMapping } from '../cri/cri-types.ts'
 import { CriFailure } from '../cri/failures.ts'
-import { isAlive, type Holder } from '../engine/hold-container.ts'
+import { isAlive, readHolder, type Holder } from '../engine/holder.ts'
 import { findProgram } from '../runtimes/find-runtimes.ts'
 
 const run = promisify(execFile)
@@ -28,7 +28,7 @@ const resolver = '10.0.2.3'
 /** A shell writes down who it is, as that goes on when the agent is killed meanwhile. */
 const startPasta =
   'program=$1 file=$2; shift 2; "$program" --pid "$file.pid" "$@" || exit; ' +
-  'read -r pid <"$file.pid"; set -- $(cat "/proc/$pid/stat"); echo "$1 ${22}" >"$file"'
+  'read -r pid <"$file.pid"; set -- $(cat "/proc/$pid/stat"); echo "{\\"pid\\":$1,\\"startTime\\":\\"${22}\\"}" >"$file"'
 
 /** A pod as it is connected. */
 export interface UserConnection {
@@ -82,7 +82,7 @@ export async function connectPod(connection: UserConnection): Promise<string[]> 
 
 /** Ends what connects a pod, if it is still that; may be called again. */
 export async function disconnectPod(folder: string): Promise<void> {
-  const found = readConnector(placeIn(folder))
+  const found = readHolder(placeIn(folder))
   if (found) await end(found)
   rmSync(placeIn(folder), { force: true })
 }
@@ -94,12 +94,6 @@ export function resolversForPod(resolvConf: string): string {
 
 function placeIn(folder: string): string {
   return join(folder, 'pasta')
-}
-
-function readConnector(file: string): Holder | undefined {
-  if (!existsSync(file)) return undefined
-  const [pid, startTime = ''] = readFileSync(file, 'utf8').trim().split(' ')
-  return startTime === '' ? undefined : { pid: Number(pid), startTime }
 }
 
 /** Kills it, and waits for that, as its ports are taken until then. */
