@@ -217,9 +217,11 @@ export class HeldContainers {
     // One that was adopted before it ran has its first process by now.
     const record = found.pid === undefined ? { ...found, ...this.#processOf(found) } : found
     if (record.pid !== found.pid) containers.save(record)
-    const exit = readExit(placesOf(this.#parts, id).exitFile)
     const isSameBoot = record.bootId === bootId
-    if (!exit && isSameBoot && record.shim && isAlive(record.shim)) return
+    // In this order: what holds it writes down how it ended, and ends then.
+    const isHeld = isSameBoot && record.shim !== undefined && isAlive(record.shim)
+    const exit = readExit(placesOf(this.#parts, id).exitFile)
+    if (!exit && isHeld) return
     const ended = exit
       ? {
           finishedAt: exit.finishedAt,
