@@ -5,10 +5,12 @@ import type { Clearance } from './clearance/open-clearance.ts'
 import { parseImageName } from './clearance/parse-image-name.ts'
 import type { PullProgress } from './content/types.ts'
 import type { Backend } from './cri/backend.ts'
+import type { PodSandboxConfig } from './cri/cri-types.ts'
 import { CriFailure } from './cri/failures.ts'
 import { decode, encode } from './cri/protocol.ts'
 import { sendAll, statusOf, type DoorParts } from './cri/serve-cri.ts'
 import type { RouterParts } from './router/types.ts'
+import { needAnnotations } from './runtimes/read-need.ts'
 
 /**
  * What the agent offers beside the CRI: pulls that say how far they are, what a policy asks of the runtime, and whether
@@ -193,7 +195,16 @@ async function clearHere(
   const cleared = known
     ? await clearance.recheck(known)
     : clearance.recordImage(await clearance.clear(digest ?? image), here.id)
-  return { imageRef: here.id, isolation: cleared.running?.isolation ?? '' }
+  const isolation = cleared.running?.isolation
+  if (isolation === undefined) return { imageRef: here.id, isolation: '' }
+  // The runtime that the pod will get has to be one that the policy lets it have.
+  const needing = (level: string) => ({
+    ...(config as PodSandboxConfig),
+    annotations: { ...annotations, [needAnnotations.isolation]: level },
+  })
+  const { handler } = choose(runtimeHandler, needing(annotations[needAnnotations.isolation] ?? isolation))
+  choose(handler, needing(isolation))
+  return { imageRef: here.id, isolation }
 }
 
 /** Has an image cleared that is on the node. Throws `CriFailure`. */

@@ -130,7 +130,7 @@ function startReports(parts: ReportSurroundings): { readonly close: () => void }
     link,
     folder,
     stateFolder: places.state,
-    registry: config.registry,
+    isOurs: (host) => normalizeHost(host) === normalizeHost(config.registry),
     async refreshTrust(policyVersion) {
       const kept = peekTrust({ configPath, config })
       const isFresh = kept?.policyVersion === policyVersion && kept.expiresAt - clock.now() > trustAheadMs

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { stringify } from 'yaml'
+import type { RunningStatement } from '../../src/policy/index.ts'
 import { bridgeNetwork, NodeLab } from '../fixtures/node-lab.ts'
 import { runToEnd, type Ran } from '../fixtures/start-product.ts'
 import { findPeers, rootSkip } from './peer.ts'
@@ -134,6 +135,18 @@ describe('containers that belong together', { skip }, () => {
     const withdrawn = await compose('up', '--detach')
     assert.equal(withdrawn.code, 1)
     assert.match(withdrawn.stderr, /prod\/late.*quarantined/)
+    const askFor = async (running: RunningStatement): Promise<void> => {
+      await lab.askOfNodes(running)
+      const refreshed = await runToEnd(program, ['node', 'refresh'], lab.environment)
+      assert.equal(refreshed.code, 0, refreshed.stderr)
+    }
+    await askFor({ isolation: 'virtual-machine' })
+    for (const more of [{}, { isolation: 'process' }, { runtime: 'runc' }]) {
+      write({ web: { ...web, ...more }, ask })
+      const isolated = await compose('up', '--detach')
+      assert.match(isolated.stderr, /virtual-machine/)
+    }
+    await askFor({})
     assert.deepEqual(await states(), before)
   })
 

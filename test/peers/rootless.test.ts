@@ -148,6 +148,34 @@ describe('the engine of an account without root', { skip }, () => {
     assert.equal((await pratique('run', '--rm', '--network', 'host', image, 'true')).code, 0)
   })
 
+  test('a container that shares its processes is killed with all of its own, and with none of others', async () => {
+    const cri = lab.connect()
+    const linux = { securityContext: { namespaceOptions: { network: 'NODE', pid: 'POD' } } } as const
+    const config = { metadata: { name: 'shared', namespace: 'test', uid: 'u' }, linux }
+    const { podSandboxId } = await cri.call('RunPodSandbox', { config, runtimeHandler: 'runc' })
+    const begin = async (name: string, script: string): Promise<string> => {
+      const { containerId } = await cri.call('CreateContainer', {
+        podSandboxId,
+        sandboxConfig: config,
+        config: { metadata: { name }, image: { image }, command: ['/bin/sh', '-c', script], linux },
+      })
+      await cri.call('StartContainer', { containerId })
+      return containerId
+    }
+    const other = await begin('other', 'sleep 5555 & sleep 5555')
+    const ended = await begin('ended', 'sleep 6666 & sleep 6666')
+    const seen = async (): Promise<readonly number[]> => {
+      const { stdout } = await cri.call('ExecSync', { containerId: other, cmd: ['ps', '-o', 'args'] })
+      const text = stdout.toString()
+      return ['5555', '6666'].map((one) => text.match(new RegExp(`sleep ${one}$`, 'gm'))?.length ?? 0)
+    }
+    assert.deepEqual(await seen(), [2, 2])
+    await cri.call('StopContainer', { containerId: ended, timeout: 0 })
+    assert.deepEqual(await seen(), [2, 0])
+    await cri.call('RemovePodSandbox', { podSandboxId })
+    await cri.close()
+  })
+
   test('a second agent is refused, and takes nothing from the first', async () => {
     const before = holder()
     const second = await pratique('node', 'serve', '--config', lab.configPath)

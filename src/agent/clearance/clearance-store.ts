@@ -50,8 +50,8 @@ export class ClearanceStore {
 
   /** What a container was made of, which may have been removed since. */
   findRun(imageId: string, named: string): Cleared | undefined {
-    const removed = this.#every().filter((one) => one.isRemoved && one.imageIds.includes(imageId))
-    return this.findImage(imageId, named) ?? removed.find((one) => isNamed(one, named)) ?? removed[0]
+    const all = this.#every().filter(({ imageIds }) => imageIds.includes(imageId))
+    return all.find((one) => isNamed(one, named)) ?? this.findImage(imageId) ?? all[0]
   }
 
   /** All that are cleared under the id that a runtime gave them. */

@@ -405,6 +405,18 @@ describe('a backend behind the gate', () => {
     )
   })
 
+  test('what a container was made of is told by its own name before that of another repository', () => {
+    const own = { reason: '', tags: [], imageIds: ['id'], clearedAt: 0, expiresAt: 1, trustIssuedAt: 0 }
+    const [dev, prod] = ['reg.example/dev/app', 'reg.example/prod/app'] as const
+    const save = (one: string) =>
+      clearance.store.save({ ...own, name: one, digest: good, tags: [`${one}:1`] })
+    save(prod)
+    clearance.store.remove(save(dev))
+    assert.equal(clearance.store.findRun('id', `${dev}:1`)?.name, dev)
+    assert.equal(clearance.store.findRun('id', `${prod}:1`)?.name, prod)
+    assert.equal(clearance.store.findRun('id', '')?.name, prod)
+  })
+
   test('what was removed while it runs is known for what it is until nothing runs of it', async () => {
     const id = await pull(`${name}:1`)
     await gated.call('RemoveImage', encode('RemoveImageRequest', { image: { image: id } }), context)

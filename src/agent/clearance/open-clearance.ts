@@ -64,7 +64,8 @@ export class Clearance {
   /** Says whether what was cleared may still be started, and gives it as it is now. Throws PERMISSION_DENIED. */
   async recheck(cleared: Cleared): Promise<Cleared> {
     const reference = `${cleared.name}@${cleared.digest}`
-    const withdrawn = this.findWithdrawn(cleared)
+    const { name, digest } = cleared
+    const withdrawn = this.findWithdrawn({ repository: repositoryOf(name), digest })
     const { breakGlass } = cleared
     if (breakGlass && breakGlass.until > this.#now()) return cleared
     const judgement = await this.#parts.judge.judge({ reference, isRecheck: true })
@@ -87,8 +88,7 @@ export class Clearance {
     this.#withdrawn = images
   }
 
-  findWithdrawn({ name, digest }: { readonly name: string; readonly digest: string }): Withdrawn | undefined {
-    const repository = name.slice(name.indexOf('/') + 1)
+  findWithdrawn({ repository, digest }: Pick<Withdrawn, 'repository' | 'digest'>): Withdrawn | undefined {
     return this.#withdrawn.find((one) => one.digest === digest && one.repository === repository)
   }
 
@@ -107,6 +107,11 @@ export class Clearance {
       ...(breakGlass ? { reason: breakGlass.reason, by: breakGlass.by } : {}),
       ...detail,
     })
+  }
+
+  /** Somebody answers for running it now. */
+  isPermitted(cleared: Cleared): boolean {
+    return this.#permitFor({ isAllowed: false, ...cleared }, undefined) !== undefined
   }
 
   /** What the server signed anew for this node. Throws FAILED_PRECONDITION when it is not to be believed. */
@@ -175,4 +180,9 @@ export class Clearance {
   #now(): number {
     return this.#parts.clock.now()
   }
+}
+
+/** As the server calls it: without the host. */
+export function repositoryOf(name: string): string {
+  return name.slice(name.indexOf('/') + 1)
 }

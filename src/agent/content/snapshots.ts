@@ -68,7 +68,8 @@ class FolderSnapshots {
     checkKey(key)
     const chain = await this.#unpack(image, options)
     const place = join(this.#folder, 'mounts', key, part)
-    mkdirSync(place, { mode: 0o711 })
+    // A part may be of something that has no root file system.
+    mkdirSync(place, { mode: 0o711, recursive: part !== '' })
     const root = join(place, 'root')
     if (this.#kind === 'copy') {
       const [top] = chain

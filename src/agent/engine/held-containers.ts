@@ -116,6 +116,7 @@ export class HeldContainers {
     }
     const { containers, pods, clock, runFolder } = this.#parts
     const pod = pods.get(record.podId)
+    if (pod.state !== 'ready') throw new CriFailure('FAILED_PRECONDITION', `the pod ${pod.id} is stopped`)
     const { bundle, exitFile, pidFile, shimFile, socket } = placesOf(this.#parts, record.id)
     const { config } = record
     mkdirSync(join(runFolder, 'shims'), { recursive: true, mode: 0o700 })
@@ -214,12 +215,13 @@ export class HeldContainers {
     const { containers, clock, bootId } = this.#parts
     const found = containers.find(id)
     if (found?.state !== 'running') return
-    // One that was adopted before it ran has its first process by now.
-    const record = found.pid === undefined ? { ...found, ...this.#processOf(found) } : found
-    if (record.pid !== found.pid) containers.save(record)
-    const isSameBoot = record.bootId === bootId
+    const isSameBoot = found.bootId === bootId
     // In this order: what holds it writes down how it ended, and ends then.
-    const isHeld = isSameBoot && record.shim !== undefined && isAlive(record.shim)
+    const isHeld = isSameBoot && found.shim !== undefined && isAlive(found.shim)
+    // One that was adopted before it ran has its first process by now; while it is held, the number is still its own.
+    const lacks = found.pid === undefined || (isHeld && found.pidStartTime === undefined)
+    const record = lacks ? { ...found, ...this.#processOf(found) } : found
+    if (record.pid !== found.pid || record.pidStartTime !== found.pidStartTime) containers.save(record)
     const exit = readExit(placesOf(this.#parts, id).exitFile)
     if (!exit && isHeld) return
     const ended = exit

@@ -31,7 +31,7 @@ const withoutOldGroups = [
 export class LowLevelRuntime {
   readonly handler: string
   readonly kind: EngineRuntime['kind']
-  /** Whether limits of memory and processor hold with it on this machine. */
+  /** Whether it has control groups on this machine, so that limits of memory and processor hold. */
   readonly hasLimits: boolean
   readonly #program: string
   readonly #root: string

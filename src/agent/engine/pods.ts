@@ -73,10 +73,12 @@ export class Pods {
 
   /** Ends everything in it and gives its addresses back; may be called again. */
   async stop(record: PodRecord): Promise<void> {
+    const { pods } = this.#parts
+    // Nothing is made or started in it from now on.
+    if (record.state === 'ready') pods.save({ ...record, state: 'stopped' })
     await this.#containers.endAll(record.id, 'stop')
     await this.#takeDown(record)
-    if (record.state === 'ready' || record.cni)
-      this.#parts.pods.save({ ...record, state: 'stopped', cni: undefined })
+    if (record.cni) pods.save({ ...record, state: 'stopped', cni: undefined })
   }
 
   /** Stops pods in which nothing can run any more, again and again, so that the kubelet makes them anew. */

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { ContainerConfig, LinuxContainerConfig, NamespaceOption } from '../cri/cri-types.ts'
@@ -7,6 +7,7 @@ import { userNamespace } from '../rootless/user-namespace.ts'
 import { cgroupMode, readUsage, removeGroups } from './cgroups.ts'
 import { cgroupPath, findRuntime, getRuntime, placesOf, podFolder, type EngineParts } from './engine-parts.ts'
 import type { ContainerKind } from './held-containers.ts'
+import { isAlive } from './holder.ts'
 import { withImageVolumes } from './image-volumes.ts'
 import type { LowLevelRuntime } from './low-level-runtime.ts'
 import { runtimeSpec, userOf, type SpecParts } from './runtime-spec.ts'
@@ -55,9 +56,13 @@ export function runtimeContainers(parts: EngineParts): ContainerKind {
         runtimeLog,
       }
     },
-    async signal({ id, podId }, signal) {
+    async signal(record, signal) {
+      const { id, podId } = record
       const pod = pods.get(podId)
-      await getRuntime(parts, pod.handler).kill(pod, id, signal, signal === 'KILL')
+      const runtime = getRuntime(parts, pod.handler)
+      const sharing = record.config.linux?.securityContext?.namespaceOptions?.pid ?? 'CONTAINER'
+      if (signal === 'KILL' && !runtime.hasLimits && sharing !== 'CONTAINER') killAll(record)
+      await runtime.kill(pod, id, signal, signal === 'KILL')
     },
     reasonOf({ id, podId }, { exitCode }) {
       const pod = pods.find(podId)
@@ -148,4 +153,30 @@ export function stopSignalOf(
     base === 'MIN' ? 34 + Number(distance) : base === 'MAX' ? 64 - Number(distance) : Number(name)
   if (Number.isInteger(number)) return number >= 1 && number <= 64 ? String(number) : 'TERM'
   return `SIG${name}` in constants.signals ? name : 'TERM'
+}
+
+/**
+ * Kills all processes of a container that shares them with others where no control group tells which are its own:
+ * those that see its files.
+ */
+function killAll({ pid = 0, pidStartTime = '' }: ContainerRecord): void {
+  if (!isAlive({ pid, startTime: pidStartTime })) return
+  const filesOf = (process: string): string | undefined => {
+    try {
+      return readlinkSync(`/proc/${process}/ns/mnt`)
+    } catch {
+      // It has ended, or is of somebody else.
+      return undefined
+    }
+  }
+  const own = filesOf(String(pid))
+  if (own === undefined || own === filesOf('self')) return
+  for (const one of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (filesOf(one) !== own) continue
+    try {
+      process.kill(Number(one), 'SIGKILL')
+    } catch {
+      // It has ended.
+    }
+  }
 }

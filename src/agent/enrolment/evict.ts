@@ -16,8 +16,10 @@ export function findEvictable(
   now: number,
 ): readonly RunningHere[] {
   return running.filter(
-    ({ image, cleared }) =>
-      (cleared?.breakGlass?.until ?? 0) <= now && clearance.findWithdrawn(image)?.action === 'evict',
+    ({ report, cleared }) =>
+      (cleared?.breakGlass?.until ?? 0) <= now &&
+      !(cleared && clearance.isPermitted(cleared)) &&
+      clearance.findWithdrawn(report)?.action === 'evict',
   )
 }
 

@@ -9,6 +9,7 @@ import type { NodeAnswer, NodeReport } from '../../runtime/wire.ts'
 import { ClearanceStore } from '../clearance/clearance-store.ts'
 import { NodeJournal } from '../clearance/node-journal.ts'
 import { Clearance } from '../clearance/open-clearance.ts'
+import { writePermit } from '../clearance/permits.ts'
 import type { Cleared } from '../clearance/types.ts'
 import { backendOf } from '../cri/backend.ts'
 import { CriFailure } from '../cri/failures.ts'
@@ -96,7 +97,7 @@ function parts(): ReportParts {
     link: link as unknown as ServerLink,
     folder,
     stateFolder: folder,
-    registry,
+    isOurs: (host) => host === registry,
     backend,
     clearance: new Clearance({
       judge: { judge: unasked, keepTrust: unasked, warm() {}, async close() {} },
@@ -158,6 +159,28 @@ test('what was made past the agent is stopped when its image is withdrawn, and l
   withdrawn = [{ repository: 'prod/other', digest, reasons: ['quarantined'], action: 'evict' }]
   await told()
   assert.deepEqual(stopped, ['c2'])
+})
+
+test('what somebody answers for by now is left, and a trust that is not to be had holds up nothing', async () => {
+  const demands = { ...cleared, running: { breakGlassHours: 1 } }
+  store.save(demands)
+  running = [{ id: 'c1', imageId: id }]
+  withdrawn = [{ repository: 'prod/app', digest, reasons: ['quarantined'], action: 'evict' }]
+  const permit = { digest, reason: 'the pager says so', by: 'root', from: now, until: now + 3_600_000 }
+  writePermit(join(folder, 'permits'), permit)
+  const unreached = { ...parts(), refreshTrust: () => Promise.reject(new Error('there is no trust')) }
+  await reportOnce(unreached)
+  assert.deepEqual(stopped, [])
+  rmSync(join(folder, 'permits'), { recursive: true })
+  await reportOnce(unreached)
+  assert.deepEqual(stopped, ['c1'])
+})
+
+test('of the same name and digest elsewhere nothing is withdrawn', async () => {
+  running = [{ id: 'c1', imageId: 'foreign' }]
+  withdrawn = [{ repository: 'library/nginx', digest, reasons: ['quarantined'], action: 'evict' }]
+  await told()
+  assert.deepEqual(stopped, [])
 })
 
 test('one that cannot be stopped holds up no other, and only what was stopped is written down', async () => {

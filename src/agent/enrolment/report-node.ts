@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { NodeAnswer, NodeReport } from '../../runtime/wire.ts'
-import type { Clearance } from '../clearance/open-clearance.ts'
+import { repositoryOf, type Clearance } from '../clearance/open-clearance.ts'
 import type { Cleared } from '../clearance/types.ts'
 import type { Backend, CallContext } from '../cri/backend.ts'
 import { decode, encode } from '../cri/protocol.ts'
@@ -23,8 +23,8 @@ export interface ReportParts {
   readonly link: ServerLink
   readonly folder: string
   readonly stateFolder: string
-  /** `host[:port]` of the registry of this node: repositories of it are told without it. */
-  readonly registry: string
+  /** Whether it is the registry of this node: repositories of it are told without it. */
+  readonly isOurs: (host: string) => boolean
   readonly backend: Backend
   readonly clearance: Clearance
   readonly runtimes: KnownRuntimes
@@ -86,13 +86,17 @@ export async function reportOnce(parts: ReportParts): Promise<NodeAnswer> {
   for (const { report, image, cleared } of running) {
     const { pod, container } = report
     const about = { pod, container, image: `${image.name}@${image.digest}` }
-    const withdrawn = clearance.findWithdrawn(image)
+    const withdrawn = clearance.findWithdrawn(report)
     if (withdrawn)
       log.warn({ ...about, reasons: withdrawn.reasons }, 'a container runs whose image is no longer cleared')
     if (!cleared) log.warn(about, 'a container runs that was made past the agent: nothing cleared its image')
   }
   await Promise.all([
-    parts.refreshTrust(answer.policyVersion),
+    parts
+      .refreshTrust(answer.policyVersion)
+      .catch((error: Error) =>
+        log.warn({ why: error.message }, 'the trust was not fetched; the next report tries'),
+      ),
     evictOne(parts, findEvictable(running, clearance, clock.now())),
   ])
   return answer
@@ -112,7 +116,7 @@ export interface RunningHere {
   readonly cleared: Cleared | undefined
 }
 
-async function listRunning({ backend, clearance, registry }: ReportParts): Promise<RunningHere[]> {
+async function listRunning({ backend, clearance, isOurs }: ReportParts): Promise<RunningHere[]> {
   const context = { signal: AbortSignal.timeout(usualMs) }
   const containers = decode(
     'ListContainersResponse',
@@ -135,14 +139,14 @@ async function listRunning({ backend, clearance, registry }: ReportParts): Promi
     const cleared = ids.map((id) => clearance.store.findRun(id, specified)).find((found) => found)
     const pod = pods.get(container.podSandboxId)
     const image = cleared ?? (await nameUnknown(backend, ids, specified, context))
-    const isOurs = cleared !== undefined || image.name.startsWith(`${registry}/`)
+    const [host = ''] = image.name.split('/', 1)
     running.push({
       image,
       cleared,
       report: {
         container: container.id,
         pod: `${pod?.metadata?.namespace ?? ''}/${pod?.metadata?.name ?? ''}`,
-        repository: isOurs ? repositoryOf(image.name) : image.name,
+        repository: cleared || isOurs(host) ? repositoryOf(image.name) : image.name,
         digest: image.digest,
         handler: pod?.runtimeHandler ?? '',
         startedAt: Math.round(container.createdAt / 1e6),
@@ -191,10 +195,6 @@ function collect(parts: ReportParts, running: readonly RunningHere[]): NodeRepor
       .after(readAcknowledged(parts), eventsAtOnce)
       .map(({ sequence, at, kind, ...detail }) => ({ sequence, at, kind, detail })),
   }
-}
-
-function repositoryOf(name: string): string {
-  return name.slice(name.indexOf('/') + 1)
 }
 
 function acknowledgedFile({ stateFolder }: ReportParts): string {

@@ -72,7 +72,7 @@ function readLiving(file: string): Holder | undefined {
   const holder = readHolder(file)
   if (!holder || !isAlive(holder)) return undefined
   const { boot } = JSON.parse(readFileSync(file, 'utf8')) as { readonly boot?: string }
-  return boot === bootId() ? holder : undefined
+  return boot === undefined || boot === bootId() ? holder : undefined
 }
 
 function bootId(): string {
@@ -136,8 +136,10 @@ function findHeld(state: string, engines: readonly { readonly name: string }[]):
 }
 
 /** Containers whose namespaces nobody holds any more cannot be reached from new ones, so they end here. */
-function killLeft({ pid = 0, pidStartTime = '', shim }: ContainerRecord): void {
-  for (const one of [{ pid, startTime: pidStartTime }, shim]) {
+function killLeft({ pid = 0, pidStartTime, shim }: ContainerRecord): void {
+  // While it is held, the number is still its own.
+  const first = { pid, startTime: pidStartTime ?? holderOf(pid).startTime }
+  for (const one of [first, shim]) {
     try {
       if (one && isAlive(one)) process.kill(one.pid, 'SIGKILL')
     } catch {

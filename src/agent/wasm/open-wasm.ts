@@ -119,8 +119,8 @@ function bootId(): string {
 /** Pods are records: a module has no namespaces that could be shared. */
 function podServiceOf({ pods, clock, bootId }: WasmParts, service: HeldContainers) {
   const stop = async (pod: PodRecord): Promise<void> => {
-    await service.endAll(pod.id, 'stop')
     if (pod.state === 'ready') pods.save({ ...pod, state: 'stopped' })
+    await service.endAll(pod.id, 'stop')
   }
   return {
     async run(handler: string, config: PodRecord['config']): Promise<PodRecord> {

@@ -331,6 +331,30 @@ for (const [about, bytes, message] of [
   })
 }
 
+test('a module that an older agent has started is stopped', async () => {
+  const { podSandboxId, containerId } = await start(artifactOf(loopModule.bytes))
+  await wasm.close()
+  const file = join(folder, 'state/containers', `${containerId}.json`)
+  const { pidStartTime, ...older } = JSON.parse(readFileSync(file, 'utf8')) as { pidStartTime?: string }
+  assert.equal(typeof pidStartTime, 'string')
+  writeFileSync(file, JSON.stringify(older))
+  wasm = await open()
+  await call('StopContainer', { containerId, timeout: 0 })
+  assert.equal((await ended(containerId)).exitCode, 137)
+  await call('RemovePodSandbox', { podSandboxId })
+})
+
+test('an artifact has images mounted as any other', async () => {
+  const image = await pull(
+    await buildImage({ layers: [{ 'data/note': 'of an image' }], architecture: 'wasm' }),
+  )
+  const { containerId, log } = await start(artifactOf(readModule.bytes), {
+    mounts: [{ containerPath: '/data', image: { image }, imageSubPath: 'data', readonly: true }],
+  })
+  assert.equal((await ended(containerId)).exitCode, 0)
+  assert.equal(outputOf(log, 'stdout'), 'of an image')
+})
+
 test('a process that has the number of a lost module is left alone', async () => {
   const { podSandboxId, containerId } = await start(artifactOf(loopModule.bytes))
   await wasm.close()
