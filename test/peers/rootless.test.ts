@@ -162,18 +162,24 @@ describe('the engine of an account without root', { skip }, () => {
       await cri.call('StartContainer', { containerId })
       return containerId
     }
-    const other = await begin('other', 'sleep 5555 & sleep 5555')
-    const ended = await begin('ended', 'sleep 6666 & sleep 6666')
+    const other = await begin('other', 'sleep 5555 & sleep 5555; true')
+    const ended = await begin('ended', 'sleep 6666 & sleep 6666; true')
     const seen = async (): Promise<readonly number[]> => {
-      const { stdout } = await cri.call('ExecSync', { containerId: other, cmd: ['ps', '-o', 'args'] })
+      const { stdout } = await cri.call('ExecSync', {
+        containerId: other,
+        cmd: ['busybox', 'ps', '-o', 'args'],
+      })
       const text = stdout.toString()
       return ['5555', '6666'].map((one) => text.match(new RegExp(`sleep ${one}$`, 'gm'))?.length ?? 0)
     }
-    assert.deepEqual(await seen(), [2, 2])
-    await cri.call('StopContainer', { containerId: ended, timeout: 0 })
-    assert.deepEqual(await seen(), [2, 0])
-    await cri.call('RemovePodSandbox', { podSandboxId })
-    await cri.close()
+    try {
+      assert.deepEqual(await seen(), [2, 2])
+      await cri.call('StopContainer', { containerId: ended, timeout: 0 })
+      assert.deepEqual(await seen(), [2, 0])
+    } finally {
+      await cri.call('RemovePodSandbox', { podSandboxId })
+      await cri.close()
+    }
   })
 
   test('a second agent is refused, and takes nothing from the first', async () => {
