@@ -3,9 +3,10 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
+import { Value } from 'typebox/value'
 import { digestOf } from '../../kernel/digest.ts'
 import { openLog } from '../../kernel/log.ts'
-import type { NodeAnswer, NodeReport } from '../../runtime/wire.ts'
+import { NodeReport as NodeReportSchema, type NodeAnswer, type NodeReport } from '../../runtime/wire.ts'
 import { ClearanceStore } from '../clearance/clearance-store.ts'
 import { NodeJournal } from '../clearance/node-journal.ts'
 import { Clearance } from '../clearance/open-clearance.ts'
@@ -137,6 +138,12 @@ test('what was made past the agent is told as well, as its registry or its runti
     ['c4', 'import:1', 'id of imported'],
     ['c5', 'gone', 'gone'],
   ])
+})
+
+test('a name that is too long costs nobody the report', async () => {
+  running = [{ id: 'c1', imageId: 'imported', specified: 'x'.repeat(100_000) }]
+  await told()
+  assert.ok(Value.Check(NodeReportSchema, reports[0]))
 })
 
 test('an image that was removed is told and withdrawn for as long as a container of it runs', async () => {

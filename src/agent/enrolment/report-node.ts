@@ -18,6 +18,8 @@ const skewMs = 300_000
 const renewBeforeMs = 3.5 * 86_400_000
 const eventsAtOnce = 200
 const maximumHeld = 5_000
+/** What the server takes of each. */
+const maximumName = 1_024
 
 export interface ReportParts {
   readonly link: ServerLink
@@ -145,15 +147,20 @@ async function listRunning({ backend, clearance, isOurs }: ReportParts): Promise
       cleared,
       report: {
         container: container.id,
-        pod: `${pod?.metadata?.namespace ?? ''}/${pod?.metadata?.name ?? ''}`,
-        repository: cleared || isOurs(host) ? repositoryOf(image.name) : image.name,
-        digest: image.digest,
+        pod: short(`${pod?.metadata?.namespace ?? ''}/${pod?.metadata?.name ?? ''}`),
+        repository: short(cleared || isOurs(host) ? repositoryOf(image.name) : image.name),
+        digest: short(image.digest),
         handler: pod?.runtimeHandler ?? '',
         startedAt: Math.round(container.createdAt / 1e6),
       },
     })
   }
   return running
+}
+
+/** Names are whatever a client of a runtime gave: one that is too long is not to keep the whole report from being taken. */
+function short(name: string): string {
+  return name.slice(0, maximumName)
 }
 
 /** What an image is called that nothing cleared: as its registry has it, or else as its runtime does. */
